@@ -1,0 +1,1 @@
+//! Reverse-mode differentiation: a tape of fused operations.

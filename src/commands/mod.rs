@@ -1,0 +1,24 @@
+//! One file per subcommand: `Args` (doc comments are the help) and `run(args, &Context)`.
+//! A command opens inputs, calls stages, writes outputs. No maths.
+
+pub mod generate;
+pub mod init;
+pub mod inspect;
+pub mod score;
+pub mod train;
+pub mod translate;
+
+use crate::cli::{Command, Context};
+use crate::error::Result;
+use crate::exit::Outcome;
+
+pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
+    match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Train(args) => train::run(args, context),
+        Command::Translate(args) => translate::run(args, context),
+        Command::Score(args) => score::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
+        Command::Generate(args) => generate::run(args, context),
+    }
+}

@@ -1,0 +1,1 @@
+//! Greedy and beam search over the cache; direction grouping; order restoring.

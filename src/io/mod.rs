@@ -1,0 +1,12 @@
+//! Files and streams: `-`, lines with their numbers, atomic replacement, locks.
+//! Nothing here knows about translation.
+
+mod atomic;
+mod lines;
+mod lock;
+mod stream;
+
+pub use atomic::{AtomicDir, AtomicFile, refuse_existing, write_bytes};
+pub use lines::{Input, Line, LineReader, MAX_LINE_BYTES};
+pub use lock::LockFile;
+pub use stream::{Output, stdout_error};

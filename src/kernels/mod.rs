@@ -1,0 +1,1 @@
+//! Fused CPU operations, each beside the plain reference it must equal.

@@ -1,0 +1,207 @@
+//! A model directory on disk, checked whole: every tensor that is expected is there with its
+//! shape, and every tensor that is there is used, or the error names what is not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::formats::hf::{self, ModelFiles};
+use crate::formats::provenance;
+
+/// The one embedding matrix, under the name it is written with.
+pub const SHARED: &str = "model.shared.weight";
+/// Its other published names; a file may hold any subset.
+pub const SHARED_ALIASES: [&str; 4] = [
+    SHARED,
+    "model.encoder.embed_tokens.weight",
+    "model.decoder.embed_tokens.weight",
+    "lm_head.weight",
+];
+/// Computed, not read.
+const IGNORED: [&str; 4] = [
+    "model.encoder.embed_positions.weights",
+    "model.decoder.embed_positions.weights",
+    "model.encoder.embed_positions.weight",
+    "model.decoder.embed_positions.weight",
+];
+/// Added to the logits when it is not zero.
+pub const FINAL_LOGITS_BIAS: &str = "final_logits_bias";
+
+/// Names and shapes of all parameters of the architecture, sorted by name.
+pub fn parameter_shapes(c: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = BTreeMap::new();
+    let d = c.d_model;
+    shapes.insert(SHARED.to_string(), vec![c.vocab_size, d]);
+    let mut linear = |name: String, out: usize, inp: usize| {
+        shapes.insert(format!("{name}.weight"), vec![out, inp]);
+        shapes.insert(format!("{name}.bias"), vec![out]);
+    };
+    let sides = [
+        ("encoder", c.encoder_layers, c.encoder_ffn_dim, &["self_attn"][..]),
+        ("decoder", c.decoder_layers, c.decoder_ffn_dim, &["self_attn", "encoder_attn"][..]),
+    ];
+    let mut norms = Vec::new();
+    for (side, layers, ffn, attentions) in sides {
+        for i in 0..layers {
+            let p = format!("model.{side}.layers.{i}");
+            for attn in attentions {
+                for proj in ["q_proj", "k_proj", "v_proj", "out_proj"] {
+                    linear(format!("{p}.{attn}.{proj}"), d, d);
+                }
+                norms.push(format!("{p}.{attn}_layer_norm"));
+            }
+            linear(format!("{p}.fc1"), ffn, d);
+            linear(format!("{p}.fc2"), d, ffn);
+            norms.push(format!("{p}.final_layer_norm"));
+        }
+        norms.push(format!("model.{side}.layer_norm"));
+    }
+    for norm in norms {
+        shapes.insert(format!("{norm}.weight"), vec![d]);
+        shapes.insert(format!("{norm}.bias"), vec![d]);
+    }
+    shapes
+}
+
+/// An opened model directory.
+pub struct Checkpoint {
+    dir: PathBuf,
+    pub config: ModelConfig,
+    files: ModelFiles,
+    /// The stored name of the shared embedding.
+    shared: &'static str,
+}
+
+impl Checkpoint {
+    /// Opens a model directory, or the best checkpoint of a run, and checks it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let dir = hf::resolve_model_dir(path)?;
+        let config_path = dir.join(hf::CONFIG);
+        let raw: serde_json::Value = hf::read_json(&config_path)?;
+        let model_type = raw.get("model_type").and_then(|v| v.as_str()).unwrap_or("(none)");
+        if model_type != "m2m_100" {
+            return Err(Error::artifact("checkpoint is of another architecture")
+                .at(&config_path)
+                .key("model_type")
+                .found(format!("`{model_type}`"))
+                .expected("`m2m_100` (M2M-100, NLLB-200, SMaLL-100)"));
+        }
+        let config: ModelConfig = serde_json::from_value(raw).map_err(|e| {
+            Error::artifact("model configuration cannot be read")
+                .at(&config_path)
+                .cause(e.to_string())
+        })?;
+        if let Some((field, complaint)) = config.fault() {
+            return Err(Error::artifact("model configuration is not usable")
+                .at(&config_path)
+                .key(field)
+                .found(complaint));
+        }
+        let files = ModelFiles::open(&dir)?;
+        let shared = Self::check(&files, &config, &dir)?;
+        Ok(Self { dir, config, files, shared })
+    }
+
+    fn check(files: &ModelFiles, config: &ModelConfig, dir: &Path) -> Result<&'static str> {
+        let expected = parameter_shapes(config);
+        let present: Vec<&'static str> =
+            SHARED_ALIASES.into_iter().filter(|n| files.contains(n)).collect();
+        let mut missing: Vec<&str> = expected
+            .keys()
+            .map(String::as_str)
+            .filter(|n| *n != SHARED && !files.contains(n))
+            .collect();
+        if present.is_empty() {
+            missing.insert(0, SHARED);
+        }
+        let unused: Vec<&str> = files
+            .names()
+            .filter(|n| {
+                !expected.contains_key(*n)
+                    && !SHARED_ALIASES.contains(n)
+                    && !IGNORED.contains(n)
+                    && *n != FINAL_LOGITS_BIAS
+            })
+            .collect();
+        if !missing.is_empty() || !unused.is_empty() {
+            let few = |names: &[&str]| {
+                let shown: Vec<String> = names.iter().take(3).map(|n| format!("`{n}`")).collect();
+                let more = if names.len() > 3 { ", ..." } else { "" };
+                format!("{} ({}{more})", names.len(), shown.join(", "))
+            };
+            let mut e = Error::artifact("weights do not match the model configuration").at(dir);
+            if !missing.is_empty() {
+                e = e.cause(format!("missing tensors: {}", few(&missing)));
+            }
+            if !unused.is_empty() {
+                e = e.cause(format!("unused tensors: {}", few(&unused)));
+            }
+            return Err(e.hint("the numbers of layers in config.json decide which tensors belong"));
+        }
+        for (name, shape) in &expected {
+            let stored = if name == SHARED { present[0] } else { name };
+            if let Some(file) = files.file_of(stored) {
+                file.check_shape(stored, file.view(stored)?.shape(), shape)?;
+            }
+        }
+        // Copies of the tied matrix must be one matrix.
+        for other in &present[1..] {
+            let (Some(a), Some(b)) = (files.file_of(present[0]), files.file_of(other)) else {
+                continue;
+            };
+            let (va, vb) = (a.view(present[0])?, b.view(other)?);
+            if va.dtype() != vb.dtype() || va.data() != vb.data() {
+                return Err(Error::artifact("tied embeddings differ")
+                    .at(b.path())
+                    .tensor(*other)
+                    .expected(format!("the same values as `{}`", present[0]))
+                    .hint("models with untied embeddings are not of this architecture"));
+            }
+        }
+        Ok(present[0])
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+    /// The directory's own name, as used in signatures.
+    pub fn name(&self) -> String {
+        provenance::display_name(&self.dir.canonicalize().unwrap_or_else(|_| self.dir.clone()))
+    }
+    pub fn files(&self) -> &ModelFiles {
+        &self.files
+    }
+
+    /// The values of a parameter named as in [`parameter_shapes`], as f32, row-major.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let stored = if name == SHARED { self.shared } else { name };
+        self.files.f32_values(stored, shape)
+    }
+
+    /// `[vocab]` added to the logits, if stored and not all zero.
+    pub fn final_logits_bias(&self) -> Result<Option<Vec<f32>>> {
+        if !self.files.contains(FINAL_LOGITS_BIAS) {
+            return Ok(None);
+        }
+        let bias = self.files.f32_values(FINAL_LOGITS_BIAS, &[1, self.config.vocab_size])?;
+        Ok(bias.iter().any(|&v| v != 0.0).then_some(bias))
+    }
+
+    /// SHA-256 over name, shape and bytes of all parameters in name order: it survives
+    /// resharding and renaming of the tied matrix.
+    pub fn sha256(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        for name in parameter_shapes(&self.config).keys() {
+            let stored = if name == SHARED { self.shared } else { name };
+            if let Some(file) = self.files.file_of(stored) {
+                let view = file.view(stored)?;
+                hasher.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()));
+                hasher.update(view.data());
+            }
+        }
+        Ok(provenance::hex(&hasher.finalize()))
+    }
+}

@@ -1,0 +1,1 @@
+//! Activation counts -> neuron selection -> overlap.

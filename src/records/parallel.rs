@@ -1,0 +1,321 @@
+//! Parallel text: JSON Lines records, TSV with a header line, plain lines. Unknown fields are
+//! kept in their order and carried through.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::io::{Input, LineReader};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum InputFormat {
+    /// One JSON object per line.
+    Jsonl,
+    /// Tab-separated with a header line naming the fields.
+    Tsv,
+    /// One source sentence per line; languages by flags.
+    Text,
+}
+
+impl InputFormat {
+    /// By extension, else by the first non-blank character: `{` begins JSON Lines.
+    pub fn detect(path: Option<&Path>, first_line: &str) -> Self {
+        match path.and_then(|p| p.extension()).and_then(|e| e.to_str()) {
+            Some("jsonl" | "ndjson" | "json") => Self::Jsonl,
+            Some("tsv") => Self::Tsv,
+            Some("txt") => Self::Text,
+            _ if first_line.trim_start().starts_with('{') => Self::Jsonl,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// One record of parallel text. What a field is called on disk is in style/cli.md, section 8.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParallelRecord {
+    /// As given; records without one are named by their zero-based position.
+    pub id: Option<String>,
+    pub src_lang: Option<String>,
+    pub tgt_lang: Option<String>,
+    pub src: Option<String>,
+    /// The references: `tgt`, `ref` or `refs`. The first is the training target.
+    pub refs: Vec<String>,
+    pub weight: Option<f64>,
+    pub group: Option<String>,
+    /// A hypothesis (`hyp`, `mt`, `translation`), for scoring.
+    pub hyp: Option<String>,
+    /// The whole object as it was read, for carrying fields through.
+    pub raw: Map<String, Value>,
+    /// Where it stood; one-based.
+    pub line: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    pub format: Option<InputFormat>,
+    /// Languages of records that name none.
+    pub src_lang: Option<String>,
+    pub tgt_lang: Option<String>,
+}
+
+/// Reads records one by one; memory does not grow with the input.
+pub struct ParallelReader {
+    lines: LineReader,
+    path: PathBuf,
+    format: InputFormat,
+    options: ReadOptions,
+    header: Vec<String>,
+    pending: Option<crate::io::Line>,
+    count: u64,
+}
+
+impl ParallelReader {
+    pub fn open(input: &Input, options: ReadOptions) -> Result<Self> {
+        let mut lines = input.open()?;
+        let first = lines.next_line()?;
+        let format = options.format.unwrap_or_else(|| {
+            InputFormat::detect(input.path(), first.as_ref().map_or("", |l| l.text.as_str()))
+        });
+        let mut this = Self {
+            path: lines.name().to_path_buf(),
+            lines,
+            format,
+            options,
+            header: Vec::new(),
+            pending: first,
+            count: 0,
+        };
+        if format == InputFormat::Tsv {
+            let Some(line) = this.pending.take() else {
+                return Err(Error::data("TSV file has no header line").at(&this.path));
+            };
+            this.header = line.text.split('\t').map(str::to_string).collect();
+            let known = ["src", "text", "tgt", "ref", "hyp"];
+            if !this.header.iter().any(|h| known.contains(&h.as_str())) {
+                return Err(Error::data("TSV header names no text column")
+                    .at(&this.path)
+                    .line(1)
+                    .found(this.header.join(", "))
+                    .expected("columns such as src_lang, tgt_lang, src, tgt"));
+            }
+        }
+        Ok(this)
+    }
+
+    pub fn format(&self) -> InputFormat {
+        self.format
+    }
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next record, in any format; `None` at the end.
+    pub fn next_record(&mut self) -> Result<Option<ParallelRecord>> {
+        let line = match self.pending.take() {
+            Some(l) => l,
+            None => match self.lines.next_line()? {
+                Some(l) => l,
+                None => return Ok(None),
+            },
+        };
+        let place = |e: Error| e.at(&self.path).line(line.number);
+        let mut record = match self.format {
+            InputFormat::Text => {
+                ParallelRecord { src: Some(line.text.clone()), ..Default::default() }
+            }
+            InputFormat::Tsv => {
+                let cells: Vec<&str> = line.text.split('\t').collect();
+                if cells.len() != self.header.len() {
+                    return Err(place(
+                        Error::data("wrong number of columns")
+                            .found(cells.len().to_string())
+                            .expected(self.header.len().to_string()),
+                    ));
+                }
+                let map = self
+                    .header
+                    .iter()
+                    .zip(cells)
+                    .map(|(h, c)| (h.clone(), Value::from(c)))
+                    .collect();
+                from_map(map).map_err(place)?
+            }
+            InputFormat::Jsonl => {
+                let value: Value = serde_json::from_str(&line.text).map_err(|e| {
+                    place(Error::data("not a JSON object").cause(e.to_string()).hint(
+                        "each line must be one object; `--input-format text` reads plain lines",
+                    ))
+                })?;
+                let Value::Object(map) = value else {
+                    return Err(place(
+                        Error::data("not a JSON object").expected("one object per line"),
+                    ));
+                };
+                from_map(map).map_err(place)?
+            }
+        };
+        record.line = line.number;
+        if record.src_lang.is_none() {
+            record.src_lang = self.options.src_lang.clone();
+        }
+        if record.tgt_lang.is_none() {
+            record.tgt_lang = self.options.tgt_lang.clone();
+        }
+        self.count += 1;
+        Ok(Some(record))
+    }
+}
+
+impl Iterator for ParallelReader {
+    type Item = Result<ParallelRecord>;
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_record().transpose()
+    }
+}
+
+fn text_field(map: &Map<String, Value>, name: &str) -> Result<Option<String>> {
+    match map.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(s)) => Ok(Some(s.clone())),
+        Some(other) => Err(Error::data(format!("field `{name}` is not text"))
+            .field(name)
+            .found(kind_of(other))
+            .expected("a string")),
+    }
+}
+
+fn kind_of(v: &Value) -> &'static str {
+    match v {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A record from a parsed object.
+pub fn from_map(map: Map<String, Value>) -> Result<ParallelRecord> {
+    let mut r = ParallelRecord {
+        id: match map.get("id") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(s)) => Some(s.clone()),
+            Some(Value::Number(n)) => Some(n.to_string()),
+            Some(other) => {
+                return Err(Error::data("field `id` is neither text nor number")
+                    .field("id")
+                    .found(kind_of(other)));
+            }
+        },
+        src_lang: text_field(&map, "src_lang")?,
+        tgt_lang: text_field(&map, "tgt_lang")?,
+        src: match text_field(&map, "src")? {
+            Some(s) => Some(s),
+            None => text_field(&map, "text")?,
+        },
+        group: text_field(&map, "group")?,
+        weight: match map.get("weight") {
+            None | Some(Value::Null) => None,
+            Some(v) => match v.as_f64().or_else(|| v.as_str().and_then(|s| s.parse().ok())) {
+                Some(w) if w.is_finite() && w >= 0.0 => Some(w),
+                _ => {
+                    return Err(Error::data("field `weight` is not a number of at least 0")
+                        .field("weight")
+                        .found(v.to_string()));
+                }
+            },
+        },
+        ..Default::default()
+    };
+    match map.get("refs") {
+        None | Some(Value::Null) => {}
+        Some(Value::Array(list)) => {
+            for v in list {
+                let Value::String(s) = v else {
+                    return Err(Error::data("field `refs` holds something other than text")
+                        .field("refs")
+                        .found(kind_of(v)));
+                };
+                r.refs.push(s.clone());
+            }
+        }
+        Some(Value::String(s)) => r.refs.push(s.clone()),
+        Some(other) => {
+            return Err(Error::data("field `refs` is not a list")
+                .field("refs")
+                .found(kind_of(other)));
+        }
+    }
+    if r.refs.is_empty() {
+        for name in ["tgt", "ref"] {
+            if let Some(s) = text_field(&map, name)? {
+                r.refs.push(s);
+                break;
+            }
+        }
+    }
+    // Hugging Face `translation` objects hold both sides by language.
+    match map.get("translation") {
+        Some(Value::Object(t)) => {
+            let languages: Vec<&String> = t.keys().collect();
+            if languages.len() != 2 && (r.src_lang.is_none() || r.tgt_lang.is_none()) {
+                return Err(Error::data("`translation` must hold two languages")
+                    .field("translation")
+                    .found(format!("{} languages", languages.len())));
+            }
+            let src_lang = r.src_lang.clone().unwrap_or_else(|| languages[0].clone());
+            let tgt_lang = match &r.tgt_lang {
+                Some(t) => t.clone(),
+                None => languages
+                    .iter()
+                    .find(|l| ***l != src_lang)
+                    .map_or_else(String::new, |l| (*l).clone()),
+            };
+            r.src = r.src.or(text_field(t, &src_lang)?);
+            if r.refs.is_empty() {
+                r.refs.extend(text_field(t, &tgt_lang)?);
+            }
+            r.src_lang = Some(src_lang);
+            r.tgt_lang = Some(tgt_lang);
+        }
+        _ => {
+            for name in ["hyp", "mt", "translation"] {
+                if let Some(s) = text_field(&map, name)? {
+                    r.hyp = Some(s);
+                    break;
+                }
+            }
+        }
+    }
+    r.raw = map;
+    Ok(r)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(s: &str) -> Result<ParallelRecord> {
+        match serde_json::from_str(s).unwrap() {
+            Value::Object(m) => from_map(m),
+            _ => panic!(),
+        }
+    }
+
+    #[test]
+    fn fields_and_aliases() {
+        let r = parse(r#"{"id":7,"src_lang":"en","tgt_lang":"de","text":"a","tgt":"b","x":[1]}"#)
+            .unwrap();
+        assert_eq!((r.id.as_deref(), r.src.as_deref()), (Some("7"), Some("a")));
+        assert_eq!(r.refs, ["b"]);
+        assert_eq!(r.raw["x"], serde_json::json!([1]));
+        let r = parse(r#"{"translation":{"en":"a","de":"b"}}"#).unwrap();
+        assert_eq!(r.src_lang.as_deref(), Some("en"));
+        assert_eq!(r.refs, ["b"]);
+        assert_eq!(parse(r#"{"refs":["a","b"],"mt":"h"}"#).unwrap().hyp.as_deref(), Some("h"));
+        assert!(parse(r#"{"src":3}"#).unwrap_err().to_string().contains("field `src`"));
+        assert!(parse(r#"{"weight":-1}"#).is_err());
+    }
+}

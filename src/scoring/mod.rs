@@ -1,0 +1,1 @@
+//! Metrics (thin over sacrebleu-rs), resampling, aggregation, the gate.

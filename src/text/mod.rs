@@ -1,0 +1,5 @@
+//! Languages, tokenizer, length buckets.
+
+mod direction;
+
+pub use direction::Direction;

@@ -1,0 +1,1 @@
+//! sampler -> batches -> loss -> optimizer -> checkpoint; schedules; resume.
