@@ -117,19 +117,18 @@ class Model:
         ids = [self.vocab[self.mark(row["tgt_lang"])], *self.pieces(text), self.config.eos_token_id]
         return ids[:limit]
 
-    def score(self, row, text, a):
+    def score(self, row, ids, a):
         """Sum of log probabilities without the forced mark, over the length as `generate` counts it."""
-        ids = self.target(row, text, a.max_new_tokens)
         log_p = self.log_probs(row, ids)
         return sum(log_p[i, t].item() for i, t in enumerate(ids) if i > 0) / len(ids) ** a.length_penalty
 
     def gap(self, row, theirs, ours, beam, a):
-        if beam > 1:
-            return self.score(row, theirs, a) - self.score(row, ours, a)
         x, y = (self.target(row, t, a.max_new_tokens) for t in (theirs, ours))
         at = next((i for i, (p, q) in enumerate(zip(x, y)) if p != q), None)
-        if at is None:  # equal but for the end, beyond the longest output
+        if at is None:  # equal but for what lies beyond the longest output: the model cannot judge
             return float("nan")
+        if beam > 1:
+            return self.score(row, x, a) - self.score(row, y, a)
         log_p = self.log_probs(row, x[: at + 1])[at]
         return (log_p[x[at]] - log_p[y[at]]).item()
 
@@ -222,7 +221,7 @@ def compare(name, beam, rows, theirs, ours, model, a):
     print(f"beam {beam}: {name} and isogloss agree on {len(rows) - len(differ)} of {len(rows)} lines ({share:.2%});"
           f" {ties} of the {len(differ)} others are ties within {a.tie:g}")
     for r in largest_first[: a.show]:
-        print(f"  {r['src_lang']}-{r['tgt_lang']} line {r['id']}, gap {gaps[r['id']]:+.6f}"
+        print(f"  {r['src_lang']}-{r['tgt_lang']} line {r['id']}, gap {gaps[r['id']]:+.6f}".replace("gap +nan", "gap unknown")
               f"\n    {'src':12} {r['src']}\n    {name:12} {theirs[r['id']]}\n    {'isogloss':12} {ours[r['id']]}")
     if len(differ) > a.show:
         print(f"  and {len(differ) - a.show} more (--show)")

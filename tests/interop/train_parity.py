@@ -38,13 +38,12 @@ def learning_rate(a, step):
     if step < warm:
         return a.lr * step / warm
     if a.schedule == "inverse-sqrt":
-        return a.lr * math.sqrt(max(warm, 1) / step)
+        return max(a.min_lr, a.lr * math.sqrt(max(warm, 1) / step))
     if a.schedule == "constant":
         return a.lr
     done = min(1.0, (step - warm) / max(1, a.max_steps - warm))
-    if a.schedule == "linear":
-        return a.lr * (1 - done)
-    return a.lr * 0.5 * (1 + math.cos(math.pi * done))
+    left = 1 - done if a.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    return a.min_lr + (a.lr - a.min_lr) * left
 
 
 def fill(rows, value):
@@ -76,12 +75,9 @@ def train(model, a):
     """Yields step, loss, nll, gradient norm and learning rate, as the log of isogloss does."""
     import torch
 
-    if a.optimizer == "adam":
-        kind, decay = torch.optim.Adam, dict(weight_decay=0.0)
-    else:
-        kind, decay = torch.optim.AdamW, dict(weight_decay=a.weight_decay)
+    kind = torch.optim.Adam if a.optimizer == "adam" else torch.optim.AdamW
     trained = list(model.parameters())
-    optimizer = kind(trained, lr=a.lr, betas=(a.beta1, a.beta2), eps=a.eps, **decay)
+    optimizer = kind(trained, lr=a.lr, betas=(a.beta1, a.beta2), eps=a.eps, weight_decay=a.weight_decay)
     dtype = next(model.parameters()).dtype
     for step, group in itertools.groupby(records(a.batches), key=lambda b: b["step"]):
         if a.steps and step > a.steps:
@@ -118,10 +114,12 @@ def main():
     ap.add_argument("--beta1", type=float, default=0.9)
     ap.add_argument("--beta2", type=float, default=0.98)
     ap.add_argument("--eps", type=float, default=1e-9)
-    ap.add_argument("--weight-decay", type=float, default=0.01, help="AdamW only; on every parameter")
+    ap.add_argument("--weight-decay", type=float, default=0.0,
+                    help="on every parameter; adam: added to the gradient, adamw: decoupled")
     ap.add_argument("--schedule", choices=["inverse-sqrt", "linear", "cosine", "constant"], default="inverse-sqrt")
     ap.add_argument("--warmup-steps", type=int, default=4000)
     ap.add_argument("--max-steps", type=int, default=0, help="end of the linear and cosine schedules")
+    ap.add_argument("--min-lr", type=float, default=0.0)
     ap.add_argument("--clip-norm", type=float, default=1.0, help="0: no clipping")
     ap.add_argument("--label-smoothing", type=float, default=0.1)
     ap.add_argument("--steps", type=int, default=300, help="compare this many steps; 0: all")
