@@ -3,6 +3,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod initialise;
 
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
