@@ -1,3 +1,0 @@
-//! Numbers: parity with the reference implementation, laws, invariances.
-
-mod training_parity;
