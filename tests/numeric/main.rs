@@ -1,0 +1,3 @@
+//! Numbers: parity with the reference implementation, laws, invariances.
+
+mod training_parity;
