@@ -275,7 +275,7 @@ fn read_sample(args: &Args, context: &Context) -> Result<CorpusSample> {
                 }
                 (None, None) => break,
                 _ => {
-                    for (side, n) in [(&mut left, &mut count[0]), (&mut right, &mut count[1])] {
+                    for (side, n) in [&mut left, &mut right].into_iter().zip(&mut count) {
                         while side.next_line()?.is_some() {
                             *n += 1;
                         }
