@@ -14,6 +14,9 @@ use super::values::{DeviceChoice, Dtype};
 use crate::error::Result;
 use crate::report::{ColorChoice, ProgressChoice, Reporter, Verbosity};
 
+/// More threads than any machine has cores: a slip of the hand.
+const MAX_THREADS: u64 = 4096;
+
 /// Same spelling, same meaning, for every command.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
@@ -40,7 +43,8 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Threads to use; 0 means all
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, value_name = "N", default_value_t = 0,
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=MAX_THREADS))]
     pub threads: usize,
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]

@@ -188,8 +188,12 @@ fn not_read(e: Error) -> Error {
     };
     let error =
         Error::new(kind, "cannot read the settings file").cause(e.message()).flag("--config");
-    match &e.place().path {
+    let error = match &e.place().path {
         Some(path) => error.at(path),
+        None => error,
+    };
+    match e.place().line {
+        Some(line) => error.line(line),
         None => error,
     }
 }

@@ -75,12 +75,6 @@ fn visible() -> clap::Command {
         .subcommand_required(true)
         .args(full.get_arguments().filter(|a| !a.is_hide_set()));
     for command in full.get_subcommands().filter(|c| !c.is_hide_set()) {
-        let hidden: Vec<clap::Id> = command
-            .get_arguments()
-            .filter(|a| a.is_hide_set())
-            .map(|a| a.get_id().clone())
-            .collect();
-        debug_assert!(hidden.is_empty() || !command.get_name().is_empty());
         shown = shown.subcommand(command.clone());
     }
     shown
