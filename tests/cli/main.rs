@@ -2,3 +2,8 @@
 //! and pipes. One binary, because linking the tensor library is the slow part.
 
 mod support;
+
+mod config;
+mod errors;
+mod help;
+mod pipes;
