@@ -83,7 +83,9 @@ impl Sampler<'_> {
             || act.company.is_some()
             || (act.place.is_some() && verb != Verb::Live);
         let negated = !is_bound && self.random.percent(if modal.is_some() { 30 } else { 15 });
-        if negated && verb.course() == Course::Event {
+        // One loves, understands, or fails to find, a certain thing.
+        let is_certain = verb.course() == Course::State || verb == Verb::Understand;
+        if is_certain || (negated && verb.course() == Course::Event) {
             make_definite(&mut act);
         }
         let time =
@@ -177,9 +179,14 @@ impl Sampler<'_> {
         match verb.frame() {
             Frame::Object(_) | Frame::Transfer(_) if asks_what => act.object = Some(Np::What),
             Frame::Object(things) | Frame::Transfer(things) => {
-                // Nobody reads three letters every day and nobody eats one apple always.
+                let by_animal =
+                    matches!(subject, Np::Noun(p) if p.noun.class() == NounClass::Animal);
+                let things = if by_animal { animal_food(verb) } else { things };
                 let thing = self.other(things, subject);
                 act.object = Some(self.object(thing));
+                if thing.class() == NounClass::Place {
+                    place_share = 0;
+                }
             }
             Frame::Person => {
                 act.object = Some(self.person(subject));
@@ -187,7 +194,7 @@ impl Sampler<'_> {
             }
             Frame::Together if self.random.percent(40) || verb == Verb::Talk => {
                 act.company = Some(if verb == Verb::Play && self.random.percent(35) {
-                    let animal = self.random.pick(&[Noun::Dog, Noun::Cat]);
+                    let animal = self.other(&[Noun::Dog, Noun::Cat], subject);
                     let det = self.random.pick(&[Det::The, Det::My, Det::This]);
                     self.described(animal, det, false)
                 } else {
@@ -342,8 +349,9 @@ impl Sampler<'_> {
     }
 
     fn pronoun(&mut self, asked: bool) -> Person {
-        let all = [Person::I, Person::He, Person::She, Person::We, Person::They];
-        self.random.pick(if asked { &all[1..] } else { &all })
+        let all = [Person::I, Person::We, Person::He, Person::She, Person::They];
+        // Nobody asks what "I" or "we" do.
+        self.random.pick(if asked { &all[2..] } else { &all })
     }
 
     fn property_sentence(&mut self) -> Sentence {
@@ -515,7 +523,6 @@ impl Sampler<'_> {
                     (Verb::Sleep, Adjective::Tired),
                     (Verb::Cry, Adjective::Sick),
                     (Verb::Eat, Adjective::Hungry),
-                    (Verb::Prepare, Adjective::Hungry),
                     (Verb::Sing, Adjective::Happy),
                     (Verb::Dance, Adjective::Happy),
                 ]);
@@ -598,12 +605,16 @@ impl Sampler<'_> {
     }
 }
 
+/// What dogs and cats eat and drink.
+fn animal_food(verb: Verb) -> &'static [Noun] {
+    if verb == Verb::Drink { &[Noun::Water, Noun::Milk] } else { &[Noun::Fish, Noun::Bread] }
+}
+
 /// Places that people call theirs.
 fn is_own_place(noun: Noun) -> bool {
     matches!(noun, Noun::Room | Noun::House | Noun::Office | Noun::Garden | Noun::Kitchen)
 }
 
-/// What was not found or understood was a certain one.
 fn make_definite(act: &mut Act) {
     if let Some(Np::Noun(p)) = &mut act.object
         && p.det == Det::A

@@ -583,3 +583,37 @@ fn negated_objects() {
         ],
     );
 }
+
+#[test]
+fn russian_own_and_known() {
+    // "Свой" also where "I" is said by the main clause alone; a pronoun before "be".
+    let busy = clause(I, Present, Adjective::Busy).because(clause(
+        Np::Same,
+        Present,
+        verb(Verb::Clean).what(my(Noun::Room)),
+    ));
+    check(
+        &busy,
+        [
+            "I am busy because I am cleaning my room.",
+            "Ich bin beschäftigt, weil ich mein Zimmer putze.",
+            "Estoy ocupado porque estoy limpiando mi habitación.",
+            "私は私の部屋を掃除しているので、忙しいです。",
+            "Estou ocupado porque estou limpando meu quarto.",
+            "Я занят, потому что я убираю свою комнату.",
+            "Odamı temizlediğim için yoğunum.",
+        ],
+    );
+    check(
+        &clause(YOU, Past, Predicate::Whereabouts).asked(),
+        [
+            "Where were you?",
+            "Wo warst du?",
+            "¿Dónde estabas?",
+            "あなたはどこにいましたか。",
+            "Onde você estava?",
+            "Где ты был?",
+            "Neredeydin?",
+        ],
+    );
+}

@@ -41,8 +41,9 @@ pub struct FunctionWords {
     pub dative_clitics: [&'static str; 2],
     /// Opens a question.
     pub question_opening: &'static str,
-    /// "What bought the woman?" rather than "What the woman bought?".
-    pub inverts_after_what: bool,
+    /// The verb comes before the subject after every question word ("¿Qué compró la mujer?").
+    /// Otherwise only a noun waits until after "where is" ("O que a mulher comprou?").
+    pub inverts: bool,
     /// "Is hungry": verb and complement.
     pub hungry: (Auxiliary, &'static str),
 }
@@ -168,7 +169,8 @@ impl Builder<'_> {
             true if asks_what => function.what,
             _ => "",
         });
-        if asks_where || (asks_what && function.inverts_after_what) {
+        let is_pronoun = matches!(c.subject, Np::Pronoun(_));
+        if (function.inverts && asks_what) || (asks_where && (function.inverts || !is_pronoun)) {
             words.append(verb);
             words.push(subject);
         } else {

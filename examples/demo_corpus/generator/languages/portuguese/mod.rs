@@ -29,7 +29,7 @@ static GRAMMAR: Romance = Romance {
         under: "debaixo de",
         dative_clitics: ["", ""],
         question_opening: "",
-        inverts_after_what: false,
+        inverts: false,
         hungry: (Auxiliary::Estar, "com fome"),
     },
     join,

@@ -67,11 +67,16 @@ fn clause(c: &Clause, main_subject: &Np) -> Words {
         return words;
     }
     let class = class(&c.subject, main_subject);
+    let agreement = c.subject.agreement(main_subject);
     let subject = subject(&c.subject, main_subject);
     let past = c.tense == Tense::Past;
     let not = if c.negated { "не" } else { "" };
     let be = if past { BE_PAST[slot(class)] } else { "" };
     match &c.predicate {
+        // "Где была собака?", but "где ты был?": what is known comes first.
+        Predicate::Whereabouts if matches!(c.subject, Np::Pronoun(_)) => {
+            words.append(["где", &subject, be].into_iter().collect());
+        }
         Predicate::Whereabouts => words.append(["где", be, &subject].into_iter().collect()),
         Predicate::Is(adjective) => {
             words.append([&subject, late, not, be].into_iter().collect());
@@ -79,15 +84,15 @@ fn clause(c: &Clause, main_subject: &Np) -> Words {
         }
         Predicate::Located(relation, place) => {
             words.append([&subject, late, not, be].into_iter().collect());
-            words.push(location(*relation, place, &c.subject));
+            words.push(location(*relation, place, agreement));
         }
         Predicate::Act(act) => {
             if act.object == Some(Np::What) {
                 words.push("что");
             }
             words.append([&subject, late, not].into_iter().collect());
-            words.append(verb_group(act, c.tense, c.subject.agreement(main_subject), class));
-            words.append(arguments(act, &c.subject));
+            words.append(verb_group(act, c.tense, agreement, class));
+            words.append(arguments(act, agreement));
         }
         Predicate::Has(_) => {}
     }
@@ -180,8 +185,8 @@ fn past(aspect: &verbs::Aspect, class: Class) -> String {
     }
 }
 
-fn arguments(act: &Act, subject: &Np) -> Words {
-    let by_speaker = *subject == Np::Pronoun(Person::I);
+fn arguments(act: &Act, subject: Agreement) -> Words {
+    let by_speaker = subject == Agreement::I;
     let mut words = Words::default();
     if let Some(recipient) = &act.recipient {
         words.push(np(recipient, Case::Dative, by_speaker));
@@ -216,13 +221,13 @@ fn needs_vowel(next: &str) -> bool {
     first && letters.next().is_some_and(|c| !"аеёиоуыэюяь".contains(c))
 }
 
-fn location(relation: Relation, place: &Phrase, subject: &Np) -> String {
+fn location(relation: Relation, place: &Phrase, subject: Agreement) -> String {
     let (preposition, case) = match relation {
         Relation::In => (lexicon::location(place.noun), Case::Prepositional),
         Relation::On => ("на", Case::Prepositional),
         Relation::Under => ("под", Case::Instrumental),
     };
-    let by_speaker = *subject == Np::Pronoun(Person::I);
+    let by_speaker = subject == Agreement::I;
     let text = phrase(place, case, &Determination { is_subject: false, by_speaker });
     // "В саду": a locative of its own after "в".
     match text.strip_suffix("саде") {

@@ -29,7 +29,7 @@ static GRAMMAR: Romance = Romance {
         under: "debajo de",
         dative_clitics: ["le", "les"],
         question_opening: "¿",
-        inverts_after_what: true,
+        inverts: true,
         hungry: (Auxiliary::Have, "hambre"),
     },
     join,
