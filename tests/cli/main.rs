@@ -4,6 +4,7 @@
 mod support;
 
 mod config;
+mod demo_corpus;
 mod errors;
 mod help;
 mod pipes;
