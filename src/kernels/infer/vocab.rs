@@ -29,7 +29,8 @@ impl Candidate {
     const NONE: Self = Self { logit: f32::NEG_INFINITY, id: u32::MAX };
 
     fn rank(&self, other: &Self) -> Ordering {
-        other.logit.total_cmp(&self.logit).then(self.id.cmp(&other.id))
+        // No NaN gets here, and both zeros are one value.
+        other.logit.partial_cmp(&self.logit).unwrap_or(Ordering::Equal).then(self.id.cmp(&other.id))
     }
 }
 
