@@ -169,6 +169,19 @@ pub struct Rows<'a> {
     pub stride: usize,
 }
 
+impl<'a> Rows<'a> {
+    /// The first `width` values of a row.
+    ///
+    /// # Safety
+    /// As for [`SharedMut::slice_mut`].
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn row_mut(&self, row: usize, width: usize) -> &'a mut [f32] {
+        // SAFETY: passed on.
+        unsafe { self.data.slice_mut(row * self.stride, width) }
+    }
+}
+
 /// The stride of rows that hold `width` values: whole panels and one line to spare.
 pub fn row_stride(width: usize) -> usize {
     width.next_multiple_of(PANEL) + LANES
@@ -386,7 +399,7 @@ mod tests {
         let x = Rows { data: SharedMut::new(c.x.as_mut_slice()), stride: row_stride(k) };
         let y = Rows { data: SharedMut::new(c.y.as_mut_slice()), stride: row_stride(n) };
         // SAFETY: the set is available and nobody else uses the buffers.
-        team.run(&|w| unsafe { c.linear.phase(w, isa, x, y, m, op) });
+        team.run(usize::MAX, &|w| unsafe { c.linear.phase(w, isa, x, y, m, op) });
         let out = (0..m).flat_map(|r| c.y.as_slice()[r * row_stride(n)..][..n].to_vec()).collect();
         c.y.as_mut_slice().copy_from_slice(&before);
         out

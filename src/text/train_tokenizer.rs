@@ -131,8 +131,7 @@ pub fn train_tokenizer(
                 .map(|(t, _)| t.clone())
                 .chain(languages.iter().map(|l| mark_of(l)))
                 .collect();
-            let bpe =
-                bpe_trainer::train(&words, &alphabet, num_pieces, &reserved, &mut on_merge);
+            let bpe = bpe_trainer::train(&words, &alphabet, num_pieces, &reserved, &mut on_merge);
             let merges: Vec<Value> = bpe
                 .merges
                 .iter()
@@ -261,4 +260,3 @@ pub fn tokenizer_config(languages: &[String], max_len: usize) -> Value {
         "unk_token": "<unk>",
     })
 }
-

@@ -15,7 +15,7 @@ pub struct Buffer {
 
 impl Buffer {
     pub fn zeros(len: usize) -> Self {
-        let mut lines = Vec::new();
+        let mut lines: Vec<Line> = Vec::new();
         lines.reserve_exact(len.div_ceil(16));
         advise_huge_pages(lines.as_ptr().cast(), len * 4);
         lines.resize(len.div_ceil(16), Line([0.0; 16]));

@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+/// Multiply-adds below which a closure is not shared: about 50 µs of one thread, as much as its
+/// barriers would cost.
+const SHARE_MIN: usize = 1 << 20;
 /// Spins before a waiting thread gives way to others.
 const SPINS: u32 = 2_000;
 /// Further turns before a waiting thread of the team sleeps.
@@ -63,6 +66,8 @@ pub struct Team {
 /// One thread's part in the running closure.
 pub struct Worker<'a> {
     shared: &'a Shared,
+    /// How many run the closure.
+    threads: usize,
     /// 0 is the calling thread.
     pub id: usize,
 }
@@ -95,12 +100,12 @@ impl Team {
     }
 
     /// Runs `f` once on every thread and returns when all have ended. A panic in one is
-    /// passed on.
-    pub fn run(&mut self, f: &(dyn Fn(&Worker<'_>) + Sync)) {
+    /// passed on. `work` is the closure's number of multiply-adds, roughly: a little of it is
+    /// done sooner by the calling thread alone.
+    pub fn run(&mut self, work: usize, f: &(dyn Fn(&Worker<'_>) + Sync)) {
         let s = &*self.shared;
-        if s.threads == 1 {
-            s.next.0.store(0, Ordering::Relaxed);
-            return f(&Worker { shared: s, id: 0 });
+        if s.threads == 1 || work < SHARE_MIN {
+            return f(&Worker { shared: s, threads: 1, id: 0 });
         }
         // SAFETY: only the lifetime is erased; no worker follows the pointer after `done` has
         // reached all of them, which this function waits for.
@@ -217,7 +222,7 @@ impl Shared {
     }
 
     fn perform(&self, id: usize, f: &(dyn Fn(&Worker<'_>) + Sync)) {
-        let worker = Worker { shared: self, id };
+        let worker = Worker { shared: self, threads: self.threads, id };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| f(&worker))) {
             let mut state = self.lock();
             // The first panic is the cause; those of threads that waited for it follow.
@@ -230,15 +235,14 @@ impl Shared {
 
 impl Worker<'_> {
     pub fn threads(&self) -> usize {
-        self.shared.threads
+        self.threads
     }
 
     /// Waits until every thread is here. What was written before is seen by all after.
     #[inline]
     pub fn sync(&self) {
         let s = self.shared;
-        if s.threads == 1 {
-            s.next.0.store(0, Ordering::Relaxed);
+        if self.threads == 1 {
             return;
         }
         let generation = s.generation.0.load(Ordering::Relaxed);
@@ -260,7 +264,7 @@ impl Worker<'_> {
     #[inline]
     pub fn each(&self, count: usize, mut f: impl FnMut(usize)) {
         let s = self.shared;
-        if s.threads == 1 {
+        if self.threads == 1 {
             (0..count).for_each(f);
             return;
         }
@@ -296,7 +300,7 @@ mod tests {
             for round in 0..50 {
                 let counts: Vec<AtomicU64> = (0..97).map(|_| AtomicU64::new(0)).collect();
                 let wrong = AtomicU64::new(0);
-                team.run(&|w| {
+                team.run(usize::MAX, &|w| {
                     for phase in 0..20 {
                         w.each(97, |i| {
                             counts[i].fetch_add(1, Ordering::Relaxed);
@@ -321,7 +325,7 @@ mod tests {
         let mut team = Team::new(3);
         for victim in 0..3 {
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                team.run(&|w| {
+                team.run(usize::MAX, &|w| {
                     assert!(w.id != victim, "boom");
                     w.sync();
                 })
@@ -329,7 +333,7 @@ mod tests {
             let text = caught.unwrap_err();
             assert_eq!(text.downcast_ref::<&str>(), Some(&"boom"));
             let sum = AtomicU64::new(0);
-            team.run(&|w| {
+            team.run(usize::MAX, &|w| {
                 w.each(10, |i| {
                     sum.fetch_add(i as u64, Ordering::Relaxed);
                 })

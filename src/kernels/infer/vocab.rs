@@ -352,7 +352,7 @@ mod tests {
         let shared = top.shared();
         let view = Rows { data: SharedMut::new(x.as_mut_slice()), stride };
         // SAFETY: the set is available, `top` is prepared.
-        Team::new(threads).run(&|w| unsafe { layer.phases(w, isa, view, shared) });
+        Team::new(threads).run(usize::MAX, &|w| unsafe { layer.phases(w, isa, view, shared) });
         (0..rows).map(|r| (top.norms[r], top.best(r).to_vec())).collect()
     }
 
