@@ -11,8 +11,10 @@ pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
+pub mod infer;
 pub mod layer_norm;
 pub mod linear;
+pub mod packed;
 pub mod simd;
 pub mod storage;
 

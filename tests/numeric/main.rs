@@ -1,0 +1,3 @@
+//! Numbers against the reference, and the laws that hold without one.
+
+mod decoding;
