@@ -1,3 +1,4 @@
-//! Numbers: parity with the reference implementation, laws, invariances.
+//! Numbers against the reference, and the laws that hold without one.
 
+mod decoding;
 mod training_parity;
