@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Trains with PyTorch on the batches isogloss trained on and compares the loss of every step.
+r"""Trains with PyTorch on the batches isogloss trained on and compares the loss of every step.
 
-    isogloss train -m MODEL --dropout 0 --dump-batches batches.jsonl ... -o RUN
-    python train_parity.py MODEL batches.jsonl RUN/log.jsonl --lr 5e-4 --warmup-steps 400
+    isogloss train -m MODEL --dropout 0 --attention-dropout 0 --log-every 1 --dump-batches batches.jsonl \
+        --lr 1e-3 --warmup-steps 100 ... -o RUN
+    python train_parity.py MODEL batches.jsonl RUN/log.jsonl --lr 1e-3 --warmup-steps 100
 
 MODEL is the directory training began from. A line of the batches is one micro-batch,
 `{"step": n, "src": [[ids]], "labels": [[ids]]}`; lines of one step are accumulated, normalised by
-all target tokens of the step. Optimizer and schedule must be given as isogloss was given them; they
-are written out here from their formulas, not taken from the log. Dropout is off.
+all target tokens of the step. The options of optimizer and schedule are those of `isogloss train`,
+with its defaults, and must be given as it was given them; the rates are computed here, not taken
+from the log. Dropout is off.
 
 Ends with 0 if the smoothed loss and the nll of every step agree within --limit, else with 1.
 """
@@ -37,12 +39,12 @@ def learning_rate(a, step):
     warm = a.warmup_steps
     if step < warm:
         return a.lr * step / warm
-    if a.schedule == "inverse-sqrt":
+    if a.lr_schedule == "inverse-sqrt":
         return max(a.min_lr, a.lr * math.sqrt(max(warm, 1) / step))
-    if a.schedule == "constant":
+    if a.lr_schedule == "constant":
         return a.lr
     done = min(1.0, (step - warm) / max(1, a.max_steps - warm))
-    left = 1 - done if a.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
+    left = 1 - done if a.lr_schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))
     return a.min_lr + (a.lr - a.min_lr) * left
 
 
@@ -113,11 +115,11 @@ def main():
     ap.add_argument("--lr", type=float, default=5e-4, help="peak of the schedule")
     ap.add_argument("--beta1", type=float, default=0.9)
     ap.add_argument("--beta2", type=float, default=0.98)
-    ap.add_argument("--eps", type=float, default=1e-9)
+    ap.add_argument("--eps", type=float, default=1e-8)
     ap.add_argument("--weight-decay", type=float, default=0.0,
                     help="on every parameter; adam: added to the gradient, adamw: decoupled")
-    ap.add_argument("--schedule", choices=["inverse-sqrt", "linear", "cosine", "constant"], default="inverse-sqrt")
-    ap.add_argument("--warmup-steps", type=int, default=4000)
+    ap.add_argument("--lr-schedule", choices=["inverse-sqrt", "linear", "cosine", "constant"], default="inverse-sqrt")
+    ap.add_argument("--warmup-steps", type=int, default=1000)
     ap.add_argument("--max-steps", type=int, default=0, help="end of the linear and cosine schedules")
     ap.add_argument("--min-lr", type=float, default=0.0)
     ap.add_argument("--clip-norm", type=float, default=1.0, help="0: no clipping")
@@ -128,8 +130,8 @@ def main():
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("-o", "--output", help="PyTorch's losses as JSON lines")
     a = ap.parse_args()
-    if a.schedule in ("linear", "cosine") and not a.max_steps:
-        ap.error(f"--schedule {a.schedule} needs --max-steps")
+    if a.lr_schedule in ("linear", "cosine") and not a.max_steps:
+        ap.error(f"--lr-schedule {a.lr_schedule} needs --max-steps")
 
     import torch
     import transformers
