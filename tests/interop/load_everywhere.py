@@ -221,7 +221,8 @@ def compare(name, beam, rows, theirs, ours, model, a):
     print(f"beam {beam}: {name} and isogloss agree on {len(rows) - len(differ)} of {len(rows)} lines ({share:.2%});"
           f" {ties} of the {len(differ)} others are ties within {a.tie:g}")
     for r in largest_first[: a.show]:
-        print(f"  {r['src_lang']}-{r['tgt_lang']} line {r['id']}, gap {gaps[r['id']]:+.6f}".replace("gap +nan", "gap unknown")
+        gap = gaps[r["id"]]
+        print(f"  {r['src_lang']}-{r['tgt_lang']} line {r['id']}, gap {f'{gap:+.6f}' if gap == gap else 'unknown'}"
               f"\n    {'src':12} {r['src']}\n    {name:12} {theirs[r['id']]}\n    {'isogloss':12} {ours[r['id']]}")
     if len(differ) > a.show:
         print(f"  and {len(differ) - a.show} more (--show)")
@@ -254,6 +255,10 @@ def main():
     given = dict(h.split("=", 1) for h in a.hyp)
     if not a.isogloss and not given:
         ap.error("give --isogloss EXE or --hyp BEAM=FILE")
+
+    for path in [os.path.join(a.model, "config.json"), *a.inputs, *given.values()]:
+        if not os.path.isfile(path):
+            ap.error(f"no such file: {path}")
 
     work = tempfile.mkdtemp(prefix="isogloss-interop-")
     good = True

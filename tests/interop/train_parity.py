@@ -21,6 +21,7 @@ import os
 import sys
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 IGNORE = -100
 
 
@@ -132,6 +133,9 @@ def main():
     a = ap.parse_args()
     if a.lr_schedule in ("linear", "cosine") and not a.max_steps:
         ap.error(f"--lr-schedule {a.lr_schedule} needs --max-steps")
+    for path in [os.path.join(a.model, "config.json"), a.batches] + ([a.log] if a.log else []):
+        if not os.path.isfile(path):
+            ap.error(f"no such file: {path}")
 
     import torch
     import transformers
