@@ -98,7 +98,7 @@ fn a_run_learns_and_leaves_what_it_should() {
     let t = prepared();
     let run = t
         .isogloss(train(&[
-            "--max-steps", "120", "--lr", "5e-3", "--valid-every", "60", "--save-every", "40",
+            "--max-steps", "400", "--lr", "5e-3", "--valid-every", "200", "--save-every", "100",
             "--dropout", "0", "--json", "--log-pairs", "-o", "run",
         ]))
         .run();
@@ -123,10 +123,10 @@ fn a_run_learns_and_leaves_what_it_should() {
         assert!(records.iter().any(|r| r["lang_pair"] == pair), "{pair}");
     }
     for name in ["config.json", "model.safetensors", "tokenizer.json", "state.json"] {
-        assert!(t.exists(&format!("run/checkpoints/step-00000120/{name}")), "{name}");
+        assert!(t.exists(&format!("run/checkpoints/step-00000400/{name}")), "{name}");
     }
-    assert!(t.read("run/best").starts_with("step-00000120 nll "));
-    // `--keep-last 2`: steps 80 and 120.
+    assert!(t.read("run/best").starts_with("step-00000400 nll "));
+    // `--keep-last 2`: steps 300 and 400.
     let names: Vec<String> = fs::read_dir(t.path("run/checkpoints"))
         .unwrap()
         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
@@ -134,14 +134,14 @@ fn a_run_learns_and_leaves_what_it_should() {
     assert_eq!(names.len(), 2, "{names:?}");
 
     // The run is finished; more steps continue it, other settings do not.
-    let again = train(&["--max-steps", "120", "--lr", "5e-3", "--valid-every", "60",
+    let again = train(&["--max-steps", "400", "--lr", "5e-3", "--valid-every", "60",
         "--dropout", "0", "--log-pairs", "-o", "run"]);
     t.isogloss(again.clone()).run().code(2).says("the run is finished (max steps)");
     let other: Vec<&str> = again.iter().map(|a| if *a == "5e-3" { "1e-3" } else { a }).collect();
     t.isogloss(other).run().code(2).says("lr: 0.005 -> 0.001");
-    let more: Vec<&str> = again.iter().map(|a| if *a == "120" { "121" } else { a }).collect();
+    let more: Vec<&str> = again.iter().map(|a| if *a == "400" { "401" } else { a }).collect();
     t.isogloss(more).run().ok();
-    assert!(t.exists("run/checkpoints/step-00000121/model.safetensors"));
+    assert!(t.exists("run/checkpoints/step-00000401/model.safetensors"));
     // A run stands for its best checkpoint wherever a model is expected.
     t.isogloss(train(&["--max-steps", "1", "-m", "run", "-o", "second"])).run().ok();
 }
@@ -264,7 +264,7 @@ fn bad_input_is_named() {
         format!("{}\n", serde_json::json!({"src_lang": src_lang, "tgt_lang": "bb", "src": "uno", "tgt": tgt}))
     };
     let cases: [(&'static str, String, i32, &[&str]); 6] = [
-        ("lang.jsonl", corpus(2) + &record("ab", "x".into()), 3, &["lang.jsonl:3", "src_lang", "`aa`"]),
+        ("lang.jsonl", corpus(2) + &record("ab", "x".into()), 3, &["lang.jsonl:3", "src_lang", "aa, bb, cc"]),
         ("type.jsonl", record("aa", 7.into()), 3, &["type.jsonl:1", "tgt"]),
         ("json.jsonl", corpus(1) + "{\"src\":", 3, &["json.jsonl:2", "not a JSON object"]),
         ("empty.jsonl", String::new(), 3, &["empty.jsonl", "no records"]),
