@@ -134,7 +134,7 @@ fn a_run_learns_and_leaves_what_it_should() {
     assert_eq!(names.len(), 2, "{names:?}");
 
     // The run is finished; more steps continue it, other settings do not.
-    let again = train(&["--max-steps", "400", "--lr", "5e-3", "--valid-every", "60",
+    let again = train(&["--max-steps", "400", "--lr", "5e-3", "--valid-every", "200",
         "--dropout", "0", "--log-pairs", "-o", "run"]);
     t.isogloss(again.clone()).run().code(2).says("the run is finished (max steps)");
     let other: Vec<&str> = again.iter().map(|a| if *a == "5e-3" { "1e-3" } else { a }).collect();
