@@ -29,7 +29,7 @@ multiversion! {
 /// `x` `[rows, n]`, `w` and `b` `[n]`.
 pub fn forward(x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     let n = w.len();
-    assert!(b.len() == n && x.len() % n == 0);
+    assert!(b.len() == n && x.len().is_multiple_of(n));
     let mut y = uninit(x.len());
     let chunk = n * rows_per_task(n);
     y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| rows_forward(x, w, b, y));

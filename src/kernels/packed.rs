@@ -306,6 +306,29 @@ unsafe fn columns<S: Simd, const R: usize, const N: usize>(tile: Tile) {
     }
 }
 
+/// One input of the register tile: `sums[r][j] += x[r][i] * w[j][i]`.
+#[inline(always)]
+unsafe fn accumulate<S: Simd, const R: usize, const N: usize>(
+    t: &Tile,
+    w: &[*const f32; N],
+    i: usize,
+    sums: &mut [[S::V; N]; R],
+) {
+    // SAFETY: passed on.
+    unsafe {
+        let mut weights = [S::splat(0.0); N];
+        for j in 0..N {
+            weights[j] = S::load(w[j].add(i * PANEL));
+        }
+        for r in 0..R {
+            let x = S::splat(*t.x.add(r * t.x_stride + i));
+            for j in 0..N {
+                sums[r][j] = S::fma(x, weights[j], sums[r][j]);
+            }
+        }
+    }
+}
+
 /// The register tile: `R` rows by `N` vectors of columns, summed over all of `k`.
 #[inline(always)]
 unsafe fn registers<S: Simd, const R: usize, const N: usize>(t: Tile, v: usize) {
@@ -313,30 +336,21 @@ unsafe fn registers<S: Simd, const R: usize, const N: usize>(t: Tile, v: usize) 
     unsafe {
         let zero = S::splat(0.0);
         let mut sums = [[zero; N]; R];
-        let panel = t.k * PANEL;
-        let w: [*const f32; N] = std::array::from_fn(|j| {
+        let mut w = [t.w; N];
+        for (j, w) in w.iter_mut().enumerate() {
             let v = v + j;
-            t.w.add(v / VECTORS * panel + v % VECTORS * LANES)
-        });
-        let step = |i: usize, sums: &mut [[S::V; N]; R]| {
-            let w: [S::V; N] = std::array::from_fn(|j| S::load(w[j].add(i * PANEL)));
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = S::splat(*t.x.add(r * t.x_stride + i));
-                for j in 0..N {
-                    sums[j] = S::fma(x, w[j], sums[j]);
-                }
-            }
-        };
+            *w = w.add(v / VECTORS * t.k * PANEL + v % VECTORS * LANES);
+        }
         let mut i = 0;
         while i + 4 <= t.k {
-            step(i, &mut sums);
-            step(i + 1, &mut sums);
-            step(i + 2, &mut sums);
-            step(i + 3, &mut sums);
+            accumulate::<S, R, N>(&t, &w, i, &mut sums);
+            accumulate::<S, R, N>(&t, &w, i + 1, &mut sums);
+            accumulate::<S, R, N>(&t, &w, i + 2, &mut sums);
+            accumulate::<S, R, N>(&t, &w, i + 3, &mut sums);
             i += 4;
         }
         while i < t.k {
-            step(i, &mut sums);
+            accumulate::<S, R, N>(&t, &w, i, &mut sums);
             i += 1;
         }
         for (r, sums) in sums.iter().enumerate() {

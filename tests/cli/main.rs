@@ -8,3 +8,4 @@ mod demo_corpus;
 mod errors;
 mod help;
 mod pipes;
+mod train;

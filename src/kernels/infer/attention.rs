@@ -73,11 +73,36 @@ unsafe fn soften<S: Simd>(scores: &mut [f32], len: usize) -> f32 {
     }
 }
 
+/// Where value rows lie.
+trait ValueRows: Copy {
+    unsafe fn row(&self, t: usize) -> *const f32;
+}
+
+#[derive(Clone, Copy)]
+struct Strided(*const f32, usize);
+
+impl ValueRows for Strided {
+    #[inline(always)]
+    unsafe fn row(&self, t: usize) -> *const f32 {
+        unsafe { self.0.add(t * self.1) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Scattered<'a>(&'a [*const f32], usize);
+
+impl ValueRows for Scattered<'_> {
+    #[inline(always)]
+    unsafe fn row(&self, t: usize) -> *const f32 {
+        unsafe { self.0.get_unchecked(t).add(self.1) }
+    }
+}
+
 /// `out = factor * sum_t weights[t] * row(t)`, summed in the order of `t`.
 #[inline(always)]
 unsafe fn blend<S: Simd>(
     weights: &[f32],
-    row: impl Fn(usize) -> *const f32,
+    rows: impl ValueRows,
     head_dim: usize,
     factor: f32,
     out: *mut f32,
@@ -86,17 +111,17 @@ unsafe fn blend<S: Simd>(
     unsafe {
         let mut at = 0;
         while at + 4 * LANES <= head_dim {
-            blend_part::<S, 4>(weights, &row, at, factor, out);
+            blend_part::<S, 4>(weights, rows, at, factor, out);
             at += 4 * LANES;
         }
         while at + LANES <= head_dim {
-            blend_part::<S, 1>(weights, &row, at, factor, out);
+            blend_part::<S, 1>(weights, rows, at, factor, out);
             at += LANES;
         }
         for i in at..head_dim {
             let mut sum = 0.0;
             for (t, w) in weights.iter().enumerate() {
-                sum = S::fma1(*w, *row(t).add(i), sum);
+                sum = S::fma1(*w, *rows.row(t).add(i), sum);
             }
             *out.add(i) = sum * factor;
         }
@@ -106,7 +131,7 @@ unsafe fn blend<S: Simd>(
 #[inline(always)]
 unsafe fn blend_part<S: Simd, const N: usize>(
     weights: &[f32],
-    row: &impl Fn(usize) -> *const f32,
+    rows: impl ValueRows,
     at: usize,
     factor: f32,
     out: *mut f32,
@@ -115,7 +140,7 @@ unsafe fn blend_part<S: Simd, const N: usize>(
     unsafe {
         let mut sums = [S::splat(0.0); N];
         for (t, w) in weights.iter().enumerate() {
-            let (w, p) = (S::splat(*w), row(t).add(at));
+            let (w, p) = (S::splat(*w), rows.row(t).add(at));
             for (j, sum) in sums.iter_mut().enumerate() {
                 *sum = S::fma(w, S::load(p.add(j * LANES)), *sum);
             }
@@ -140,8 +165,10 @@ unsafe fn score_block<S: Simd, const R: usize, const N: usize>(
     unsafe {
         let mut sums = [[S::splat(0.0); N]; R];
         for c in 0..head_dim {
-            let k: [S::V; N] =
-                std::array::from_fn(|j| S::load(keys_t.add(c * key_stride + j * LANES)));
+            let mut k = [S::splat(0.0); N];
+            for j in 0..N {
+                k[j] = S::load(keys_t.add(c * key_stride + j * LANES));
+            }
             for (r, sums) in sums.iter_mut().enumerate() {
                 let x = S::splat(*q.add(r * q_stride + c));
                 for j in 0..N {
@@ -176,9 +203,7 @@ unsafe fn attend_block_kernel<S: Simd>(
     // SAFETY: the operands are as described; `scores` was just checked.
     unsafe {
         let factor = S::splat(scale);
-        let put = |v: S::V, r: usize, t: usize, scores: &mut [f32]| {
-            S::store(scores.as_mut_ptr().add(r * key_stride + t), S::mul(v, factor));
-        };
+        let to = scores.as_mut_ptr();
         let mut first = 0;
         while first < num_rows {
             let rows = (num_rows - first).min(R);
@@ -187,12 +212,14 @@ unsafe fn attend_block_kernel<S: Simd>(
                 let keys = keys_t.add(t);
                 if rows == R {
                     let s = score_block::<S, R, 1>(queries, q_stride, keys, key_stride, head_dim);
-                    s.iter().enumerate().for_each(|(r, v)| put(v[0], r, t, scores));
+                    for (r, v) in s.iter().enumerate() {
+                        S::store(to.add(r * key_stride + t), S::mul(v[0], factor));
+                    }
                 } else {
                     for r in 0..rows {
                         let query = queries.add(r * q_stride);
                         let s = score_block::<S, 1, 1>(query, q_stride, keys, key_stride, head_dim);
-                        put(s[0][0], r, t, scores);
+                        S::store(to.add(r * key_stride + t), S::mul(s[0][0], factor));
                     }
                 }
             }
@@ -200,7 +227,7 @@ unsafe fn attend_block_kernel<S: Simd>(
                 let weights = &mut scores[r * key_stride..][..key_stride];
                 let norm = soften::<S>(weights, len);
                 let to = out.add((first + r) * out_stride);
-                blend::<S>(&weights[..len], |t| values.add(t * value_stride), head_dim, norm, to);
+                blend::<S>(&weights[..len], Strided(values, value_stride), head_dim, norm, to);
             }
             first += rows;
         }
@@ -245,8 +272,8 @@ unsafe fn attend_rows_kernel<S: Simd>(
             *score = dot::<S>(q, row.add(offset), head_dim) * scale;
         }
         let norm = soften::<S>(scores, rows.len());
-        let value = |t: usize| rows.get_unchecked(t).add(offset + value_offset);
-        blend::<S>(&scores[..rows.len()], value, head_dim, norm, out);
+        let values = Scattered(rows, offset + value_offset);
+        blend::<S>(&scores[..rows.len()], values, head_dim, norm, out);
     }
 }
 

@@ -10,44 +10,34 @@ simd_fn!(
     pub unsafe fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) = layer_norm_kernel
 );
 
-/// Sums `f(x_i)` lane by lane, then over the lanes, then the tail: an order that depends on the
-/// length alone.
-#[inline(always)]
-unsafe fn total<S: Simd>(
-    x: &[f32],
-    vector: impl Fn(S::V) -> S::V,
-    single: impl Fn(f32) -> f32,
-) -> f32 {
-    // SAFETY: reads stay inside `x`.
-    unsafe {
-        let whole = x.len() / LANES * LANES;
-        let mut lanes = S::splat(0.0);
-        for i in (0..whole).step_by(LANES) {
-            lanes = S::add(lanes, vector(S::load(x.as_ptr().add(i))));
-        }
-        x[whole..].iter().fold(S::sum(lanes), |sum, &v| sum + single(v))
-    }
-}
-
+// Sums run lane by lane, then over the lanes, then over the tail: an order that depends on the
+// length alone.
 #[inline(always)]
 unsafe fn layer_norm_kernel<S: Simd>(x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     let n = x.len();
     assert!(weight.len() == n && bias.len() == n && y.len() == n);
+    let whole = n / LANES * LANES;
     // SAFETY: all slices hold `n` values.
     unsafe {
-        let mean = total::<S>(x, |v| v, |v| v) / n as f32;
+        let mut lanes = S::splat(0.0);
+        for i in (0..whole).step_by(LANES) {
+            lanes = S::add(lanes, S::load(x.as_ptr().add(i)));
+        }
+        let mean = x[whole..].iter().fold(S::sum(lanes), |sum, v| sum + v) / n as f32;
+
         let center = S::splat(mean);
-        let squares = total::<S>(
-            x,
-            |v| {
-                let d = S::sub(v, center);
-                S::mul(d, d)
-            },
-            |v| (v - mean) * (v - mean),
-        );
+        let mut lanes = S::splat(0.0);
+        for i in (0..whole).step_by(LANES) {
+            let d = S::sub(S::load(x.as_ptr().add(i)), center);
+            lanes = S::fma(d, d, lanes);
+        }
+        let mut squares = S::sum(lanes);
+        for v in &x[whole..] {
+            squares = S::fma1(v - mean, v - mean, squares);
+        }
+
         let scale = 1.0 / (squares / n as f32 + EPSILON).sqrt();
         let factor = S::splat(scale);
-        let whole = n / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
             let v = S::mul(S::sub(S::load(x.as_ptr().add(i)), center), factor);
             let v = S::fma(v, S::load(weight.as_ptr().add(i)), S::load(bias.as_ptr().add(i)));

@@ -225,6 +225,14 @@ mod x86 {
         unsafe { _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c))) }
     }
 
+    #[inline(always)]
+    unsafe fn scale8(a: __m256, n: __m256) -> __m256 {
+        unsafe {
+            let n = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(n)))
+        }
+    }
+
     #[derive(Clone, Copy)]
     pub struct Avx512;
 
@@ -377,13 +385,7 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn scale2(a: Self::V, n: Self::V) -> Self::V {
-            unsafe {
-                let scale = |a: __m256, n: __m256| {
-                    let n = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-                    _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(n)))
-                };
-                [scale(a[0], n[0]), scale(a[1], n[1])]
-            }
+            unsafe { [scale8(a[0], n[0]), scale8(a[1], n[1])] }
         }
         #[inline(always)]
         unsafe fn sum(a: Self::V) -> f32 {
@@ -409,6 +411,9 @@ mod x86 {
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
 
+/// Kernels must be `#[inline(always)]` all the way down, and must not use vectors inside closures:
+/// a closure that is not inlined is compiled without the instruction set, many times slower.
+///
 /// Compiles a kernel that is generic over [`Simd`] for each instruction set and chooses at run
 /// time: `simd_fn!(unsafe fn name(args) -> T = generic_kernel);` gives `name(isa, args)`.
 macro_rules! simd_fn {

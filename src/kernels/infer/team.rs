@@ -4,7 +4,8 @@
 //! work-stealing pool pays several microseconds for each fork and join; here all threads run
 //! the whole step and meet at a barrier (a few hundred nanoseconds). Work inside a phase is
 //! claimed piece by piece from a counter, so a thread that the system has put aside delays a
-//! phase by one piece only. Waiting threads spin briefly, then give way, then sleep.
+//! phase by one piece only. Waiting threads spin briefly, then sleep: giving way by yielding
+//! instead costs a whole time slice wherever another process wants the processor.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,35 +16,78 @@ use std::thread::JoinHandle;
 /// Multiply-adds below which a closure is not shared: about 50 µs of one thread, as much as its
 /// barriers would cost.
 const SHARE_MIN: usize = 1 << 20;
-/// Spins before a waiting thread gives way to others.
+/// Spins before a waiting thread sleeps, about 100 µs.
 const SPINS: u32 = 2_000;
-/// Further turns before a waiting thread of the team sleeps.
-const YIELDS: u32 = 400;
 
 /// On its own cache line, so that counters do not disturb each other.
 #[repr(align(128))]
 #[derive(Default)]
 struct Padded(AtomicUsize);
 
+/// A number that only rises, and threads that wait for it to do so.
+#[derive(Default)]
+struct Gate {
+    value: Padded,
+    sleepers: Padded,
+    lock: Mutex<()>,
+    bell: Condvar,
+}
+
+impl Gate {
+    fn get(&self) -> usize {
+        self.value.0.load(Ordering::Acquire)
+    }
+
+    /// Raises the number. What was written before is seen by those that waited.
+    fn open(&self) {
+        // Either this sees the sleeper, or the sleeper, which counts itself before it looks
+        // again, sees the new number.
+        self.value.0.fetch_add(1, Ordering::SeqCst);
+        if self.sleepers.0.load(Ordering::SeqCst) > 0 {
+            let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            self.bell.notify_all();
+        }
+    }
+
+    /// Returns the number once it is no longer `seen`.
+    fn wait(&self, seen: usize) -> usize {
+        for _ in 0..SPINS {
+            let value = self.get();
+            if value != seen {
+                return value;
+            }
+            std::hint::spin_loop();
+        }
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.0.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let value = self.value.0.load(Ordering::SeqCst);
+            if value != seen {
+                self.sleepers.0.fetch_sub(1, Ordering::SeqCst);
+                return value;
+            }
+            held = self.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 type Job = *const (dyn Fn(&Worker<'_>) + Sync);
 
 struct Shared {
     threads: usize,
-    /// Raised once for each job.
-    epoch: Padded,
+    /// Opened for each job.
+    start: Gate,
     /// Next piece of the running phase.
     next: Padded,
     arrived: Padded,
-    /// Barriers passed so far.
-    generation: Padded,
-    /// Workers that have ended the current job.
-    done: Padded,
-    sleepers: AtomicUsize,
+    /// Opened for each barrier.
+    barrier: Gate,
+    /// Opened by each worker that ends a job.
+    done: Gate,
     stop: AtomicBool,
     /// A thread panicked: nobody may wait for it at a barrier.
     broken: AtomicBool,
     state: Mutex<State>,
-    wake: Condvar,
 }
 
 struct State {
@@ -115,17 +159,13 @@ impl Team {
             )
         };
         s.next.0.store(0, Ordering::Relaxed);
-        s.done.0.store(0, Ordering::Relaxed);
+        let ended = s.done.get();
         s.lock().job = Some(job);
-        s.epoch.0.fetch_add(1, Ordering::SeqCst);
-        if s.sleepers.load(Ordering::SeqCst) > 0 {
-            let _state = s.lock();
-            s.wake.notify_all();
-        }
+        s.start.open();
         s.perform(0, f);
-        let mut turn = 0;
-        while s.done.0.load(Ordering::Acquire) != s.threads - 1 {
-            pause(&mut turn);
+        let mut done = s.done.get();
+        while done != ended + s.threads - 1 {
+            done = s.done.wait(done);
         }
         let mut state = s.lock();
         state.job = None;
@@ -145,30 +185,18 @@ impl Drop for Team {
     }
 }
 
-#[inline(always)]
-fn pause(turn: &mut u32) {
-    *turn += 1;
-    if *turn < SPINS {
-        std::hint::spin_loop();
-    } else {
-        std::thread::yield_now();
-    }
-}
-
 impl Shared {
     fn new(threads: usize) -> Self {
         Self {
             threads,
-            epoch: Padded::default(),
+            start: Gate::default(),
             next: Padded::default(),
             arrived: Padded::default(),
-            generation: Padded::default(),
-            done: Padded::default(),
-            sleepers: AtomicUsize::new(0),
+            barrier: Gate::default(),
+            done: Gate::default(),
             stop: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             state: Mutex::new(State { job: None, panic: None }),
-            wake: Condvar::new(),
         }
     }
 
@@ -178,16 +206,14 @@ impl Shared {
 
     fn shut_down(&self) {
         self.stop.store(true, Ordering::SeqCst);
-        self.epoch.0.fetch_add(1, Ordering::SeqCst);
-        let _state = self.lock();
-        self.wake.notify_all();
+        self.start.open();
     }
 
     /// The life of a worker thread.
     fn work(&self, id: usize) {
         let mut seen = 0;
         loop {
-            seen = self.wait_for_job(seen);
+            seen = self.start.wait(seen);
             if self.stop.load(Ordering::SeqCst) {
                 return;
             }
@@ -196,29 +222,12 @@ impl Shared {
                 // SAFETY: `run` keeps the closure alive until `done` counts this thread.
                 self.perform(id, unsafe { &*job });
             }
-            self.done.0.fetch_add(1, Ordering::Release);
+            self.done.open();
         }
     }
 
-    fn wait_for_job(&self, seen: usize) -> usize {
-        let mut turn = 0;
-        while turn < SPINS + YIELDS {
-            let epoch = self.epoch.0.load(Ordering::Acquire);
-            if epoch != seen {
-                return epoch;
-            }
-            pause(&mut turn);
-        }
-        let mut state = self.lock();
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
-        loop {
-            let epoch = self.epoch.0.load(Ordering::SeqCst);
-            if epoch != seen {
-                self.sleepers.fetch_sub(1, Ordering::SeqCst);
-                return epoch;
-            }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    fn check(&self) {
+        assert!(!self.broken.load(Ordering::Acquire), "another decoding thread panicked");
     }
 
     fn perform(&self, id: usize, f: &(dyn Fn(&Worker<'_>) + Sync)) {
@@ -229,6 +238,8 @@ impl Shared {
             if !self.broken.swap(true, Ordering::AcqRel) {
                 state.panic = Some(panic);
             }
+            drop(state);
+            self.barrier.open();
         }
     }
 }
@@ -245,18 +256,18 @@ impl Worker<'_> {
         if self.threads == 1 {
             return;
         }
-        let generation = s.generation.0.load(Ordering::Relaxed);
+        let seen = s.barrier.get();
+        // A thread that panics says so before it opens the barrier: either it is seen here, or
+        // the wait below ends.
+        s.check();
         if s.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == s.threads {
             s.arrived.0.store(0, Ordering::Relaxed);
             s.next.0.store(0, Ordering::Relaxed);
-            s.generation.0.store(generation.wrapping_add(1), Ordering::Release);
-            return;
+            s.barrier.open();
+        } else {
+            s.barrier.wait(seen);
         }
-        let mut turn = 0;
-        while s.generation.0.load(Ordering::Acquire) == generation {
-            assert!(!s.broken.load(Ordering::Acquire), "another decoding thread panicked");
-            pause(&mut turn);
-        }
+        s.check();
     }
 
     /// One phase: the pieces `0..count` are done once each, by whichever thread is free, and

@@ -327,8 +327,11 @@ fn normalizer(stats: &[(f32, f32)]) -> Normalizer {
 unsafe fn single_kernel<S: Simd>(linear: &PackedLinear, x: &[f32], id: usize) -> f32 {
     let mut column = vec![0.0; linear.weight.k()];
     linear.weight.row(id, 1.0, &mut column);
-    // SAFETY: `fma1` has no memory operands.
-    let sum = x.iter().zip(&column).fold(0.0, |sum, (x, w)| unsafe { S::fma1(*x, *w, sum) });
+    let mut sum = 0.0;
+    for (x, w) in x.iter().zip(&column) {
+        // SAFETY: no memory operands.
+        sum = unsafe { S::fma1(*x, *w, sum) };
+    }
     sum + linear.bias()[id]
 }
 
