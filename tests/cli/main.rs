@@ -1,1 +1,2 @@
 mod demo_corpus;
+mod examples;
