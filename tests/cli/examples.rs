@@ -86,38 +86,3 @@ fn steps_are_timed_and_pass_codes_on() {
         .collect();
     assert_eq!(names, ["one"]);
 }
-
-#[test]
-fn test_records_get_their_tier_and_family() {
-    let dir = tempfile::tempdir().unwrap();
-    let records = dir.path().join("test.jsonl");
-    fs::write(
-        &records,
-        concat!(
-            r#"{"src_lang":"en","tgt_lang":"uk","src":"}","tgt":"\"tgt_lang\":\"fr\""}"#,
-            "\n",
-            r#"{"src_lang":"fr","tgt_lang":"en","src":"a","tgt":"b"}"#,
-            "\n",
-            r#"{"src_lang":"en","tgt_lang":"xx","src":"a","tgt":"b"}"#,
-            "\n"
-        ),
-    )
-    .unwrap();
-    let real = examples().join("real");
-    let output = Command::new("awk")
-        .arg("-f")
-        .arg(real.join("add-groups.awk"))
-        .arg(real.join("groups.tsv"))
-        .arg(&records)
-        .output()
-        .unwrap();
-    let records: Vec<serde_json::Value> = String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
-    assert_eq!((&records[0]["tier"], &records[0]["family"]), (&"low".into(), &"Slavic".into()));
-    assert_eq!(records[0]["src"], "}");
-    assert_eq!(records[1]["tier"], "high");
-    assert!(records[2].get("tier").is_none());
-}
