@@ -6,6 +6,7 @@ mod support;
 mod config;
 mod demo_corpus;
 mod errors;
+mod examples;
 mod help;
 mod pipes;
 mod train;
