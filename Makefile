@@ -4,7 +4,8 @@ CARGO   ?= cargo
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-BINARY  := target/release/isogloss
+TARGET  ?= $(or $(CARGO_TARGET_DIR),target)
+BINARY  := $(TARGET)/release/isogloss
 SHARE   := $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,10 @@ help: ## this list
 build: ## the release binary
 	$(CARGO) build --release --locked
 
-demo: build ## corpus, model, training, translation and scores, in a few minutes
-	$(MAKE) -C examples/demo ISOGLOSS=$(abspath $(BINARY))
+demo: ## corpus, model, training, translation and scores, in a few minutes
+	$(CARGO) build --release --locked --bin isogloss --example demo_corpus
+	$(MAKE) -C examples/demo ISOGLOSS=$(abspath $(BINARY)) \
+	  GENERATOR=$(abspath $(TARGET))/release/examples/demo_corpus
 
 test: ## format, lints and every test; the last line counts them
 	@CARGO="$(CARGO)" tests/run.sh

@@ -231,6 +231,9 @@ impl Error {
     pub fn expectation(&self) -> Option<&str> {
         self.0.expected.as_deref()
     }
+    pub fn causes(&self) -> &[String] {
+        &self.0.causes
+    }
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }

@@ -258,8 +258,7 @@ impl FileValue {
                 Self::Scalar(n.to_string())
             }
             other => {
-                return Err(Error::usage("a value of this kind has no meaning here")
-                    .found(format!("a {}", other.type_str()))
+                return Err(Error::usage(format!("a {} cannot be a setting", other.type_str()))
                     .expected("a string, a number, true or false, or a list of them"));
             }
         })
@@ -268,10 +267,8 @@ impl FileValue {
     fn truth(&self) -> Result<bool> {
         match self {
             Self::Bool(b) => Ok(*b),
-            Self::Scalar(s) => {
-                Err(Error::usage("not a truth value").found(s).expected("true or false"))
-            }
-            Self::List(_) => Err(Error::usage("not a truth value").expected("true or false")),
+            Self::Scalar(s) => Err(Error::usage(format!("`{s}` is neither true nor false"))),
+            Self::List(_) => Err(Error::usage("a list is neither true nor false")),
         }
     }
 }

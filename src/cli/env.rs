@@ -26,28 +26,24 @@ pub const VARIABLES: &[Variable] = &[
     flag(
         "ISOGLOSS_FORMAT",
         "format",
-        "Shape of standard output, for the commands that have the named form.",
+        "Shape of standard output, for the commands that have this form.",
     ),
     flag(
         "ISOGLOSS_LOG",
         "log",
-        "How much to say when neither --quiet nor --verbose is given: error, warn, info, note or \
-         debug.",
+        "How much to say without -q and -v: error, warn, info, note or debug.",
     ),
     flag("ISOGLOSS_PROGRESS", "progress", "Progress display: auto, always or never."),
     flag(
         "ISOGLOSS_PROGRESS_INTERVAL",
         "progress-interval",
-        "Seconds between progress lines when standard error is not a terminal.",
+        "Seconds between progress lines when there is no terminal.",
     ),
     flag("ISOGLOSS_SEED", "seed", "The number every random stream is derived from."),
     flag("ISOGLOSS_THREADS", "threads", "Threads to use; 0 means all."),
     plain("COLUMNS", "Width of the help text when standard output is not a terminal."),
     plain("NO_COLOR", "Any value: no colour, unless --color always is given."),
-    plain(
-        "RAYON_NUM_THREADS",
-        "Threads to use when neither --threads nor ISOGLOSS_THREADS gives a number above 0.",
-    ),
+    plain("RAYON_NUM_THREADS", "Threads to use when --threads and ISOGLOSS_THREADS name none."),
     plain("RUST_BACKTRACE", "1: show where an internal error came from."),
     plain("TERM", "dumb: no colour and no progress bars."),
 ];

@@ -61,8 +61,15 @@ impl Command {
 /// environment variables and the closing page of `--help`. Help, completions, man pages and
 /// parsing all start here.
 pub fn command() -> clap::Command {
-    env::attach(Cli::command())
-        .mut_subcommands(env::attach)
+    let settle = |command: clap::Command| {
+        // `--lr -1` is a bad value, not an unknown flag `-1`.
+        env::attach(command).mut_args(|arg| {
+            let number = keys::is_integer(&arg) || keys::is_float(&arg);
+            if number { arg.allow_negative_numbers(true) } else { arg }
+        })
+    };
+    settle(Cli::command())
+        .mut_subcommands(settle)
         .after_help("`isogloss help <command>` shows a command with an example.")
         .after_long_help(render::closing_page())
 }
@@ -115,7 +122,9 @@ fn parse_with(
             Ok(_) => Err(Error::bug("a command line without a command was accepted")),
         };
     };
-    manners.json |= typed.get_flag("json");
+    // A forgiving look may end before the defaults are filled in.
+    let says = |id: &str| matches!(typed.try_get_one::<bool>(id), Ok(Some(true)));
+    manners.json |= says("json");
     program.build();
     let file = match typed.get_one::<std::path::PathBuf>("config") {
         Some(path) => Some(ConfigFile::parse(path, &read(path).map_err(not_read)?, program)?),
@@ -134,7 +143,7 @@ fn parse_with(
         let file = file.as_ref().map(|f| (f, &added));
         usage::explain(e, &Surroundings { program, command: Some(name), argv, file })
     };
-    let dump = typed.get_flag("dump_config");
+    let dump = says("dump_config");
     let mut matches = match program.try_get_matches_from_mut(&full) {
         Ok(matches) => matches,
         Err(e) if !e.use_stderr() => return shown(e, argv, program),
@@ -186,8 +195,9 @@ fn not_read(e: Error) -> Error {
         ErrorKind::Environment => ErrorKind::Environment,
         _ => ErrorKind::Usage,
     };
-    let error =
-        Error::new(kind, "cannot read the settings file").cause(e.message()).flag("--config");
+    let error = Error::new(kind, "cannot read the settings file")
+        .flag("--config")
+        .cause(e.causes().first().cloned().unwrap_or_else(|| e.message().to_string()));
     let error = match &e.place().path {
         Some(path) => error.at(path),
         None => error,

@@ -158,19 +158,27 @@ fn command_page(command: clap::Command, name: &str) -> Result<String> {
 /// Title, name, synopsis and description, then what `rest` adds. No date: the same program
 /// gives the same bytes.
 fn page(
-    command: clap::Command,
+    mut command: clap::Command,
     name: &str,
     rest: impl FnOnce(&Man, &mut dyn std::io::Write) -> std::io::Result<()>,
 ) -> Result<String> {
+    // The short usage of the help; listing every flag twice helps nobody.
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").trim();
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    synopsis.text([roman(usage)]);
     let man = Man::new(command)
         .title(name.to_uppercase())
+        // A blank, not nothing: an empty argument would be lost, and the next take its place.
+        .date(" ")
         .source(format!("isogloss {VERSION}"))
         .manual("isogloss manual");
     let mut bytes = Vec::new();
     let mut write = || -> std::io::Result<()> {
         man.render_title(&mut bytes)?;
         man.render_name_section(&mut bytes)?;
-        man.render_synopsis_section(&mut bytes)?;
+        synopsis.to_writer(&mut bytes)?;
         man.render_description_section(&mut bytes)
     };
     write()

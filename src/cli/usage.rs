@@ -63,7 +63,9 @@ fn in_words(e: &clap::Error, program: &clap::Command) -> Error {
         K::UnknownArgument => Error::usage(format!("unexpected argument `{arg}`")),
         K::InvalidSubcommand => {
             let name = text(e, C::InvalidSubcommand);
-            let names = list(e, C::SuggestedSubcommand);
+            // clap's best guess comes last.
+            let mut names = list(e, C::SuggestedSubcommand);
+            names.reverse();
             let error = Error::usage(format!("unknown command `{name}`"));
             if names.is_empty() {
                 let all = program.get_subcommands().filter(|c| !c.is_hide_set());
@@ -133,11 +135,13 @@ fn in_words(e: &clap::Error, program: &clap::Command) -> Error {
             error = error.hint(format!("did you mean {}?", any_of(&names)));
         }
     }
+    let owners = owners_of(&arg, program);
+    if e.kind() == K::UnknownArgument && !owners.is_empty() {
+        return error.hint(format!("`{arg}` is a flag of {}", owners.join(" and ")));
+    }
     for tip in list(e, C::Suggested) {
         error = error.hint(match tip.strip_suffix(" exists") {
-            Some(other) => {
-                format!("did you mean `isogloss {}`?", other.trim_matches('\''))
-            }
+            Some(other) => format!("did you mean `isogloss {}`?", other.trim_matches('\'')),
             None => tip.replace('\'', "`"),
         });
     }
@@ -151,6 +155,16 @@ fn in_words(e: &clap::Error, program: &clap::Command) -> Error {
     error
 }
 
+/// The commands that have this flag.
+fn owners_of(flag: &str, program: &clap::Command) -> Vec<String> {
+    let Some(long) = flag.strip_prefix("--") else { return Vec::new() };
+    program
+        .get_subcommands()
+        .filter(|c| !c.is_hide_set() && c.get_arguments().any(|a| a.get_long() == Some(long)))
+        .map(|c| format!("`isogloss {}`", c.get_name()))
+        .collect()
+}
+
 /// The long flag or the name of a positional argument, without its values.
 fn flag_of(spelled: &str) -> &str {
     if !spelled.starts_with('-') {
@@ -160,23 +174,36 @@ fn flag_of(spelled: &str) -> &str {
 }
 
 /// A value type's own words. Those of the standard library's numbers are said better.
-fn with_source(error: Error, e: &clap::Error) -> Error {
-    let Some(source) = e.source() else { return error };
-    if source.is::<std::num::ParseIntError>() {
-        return error.expected("a whole number");
+fn with_source(error: Error, complaint: &clap::Error) -> Error {
+    let Some(source) = complaint.source() else { return error };
+    if let Some(e) = source.downcast_ref::<std::num::ParseIntError>() {
+        use std::num::IntErrorKind as I;
+        let negative = text(complaint, C::InvalidValue).starts_with('-');
+        return error.expected(match e.kind() {
+            I::PosOverflow => "a smaller number",
+            I::InvalidDigit if negative => "a whole number that is not negative",
+            _ => "a whole number",
+        });
     }
     if source.is::<std::num::ParseFloatError>() {
         return error.expected("a number");
     }
     match source.downcast_ref::<Error>() {
         Some(own) => {
-            let mut error = error.cause(own.message());
-            if let Some(expected) = own.expectation() {
-                error = error.expected(expected);
-            }
+            // What was expected says it all; the message speaks where there is no such thing.
+            let error = match own.expectation() {
+                Some(expected) => error.expected(expected),
+                None => error.cause(own.message()),
+            };
             own.hints().iter().fold(error, |e, hint| e.hint(hint))
         }
-        None => error.cause(first_line(&source.to_string())),
+        None => {
+            let text = first_line(&source.to_string());
+            match text.split_once(" is not in ") {
+                Some((_, range)) => error.expected(range.replace("..=", " to ")),
+                None => error.cause(text),
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::support::Sandbox;
 #[test]
 fn usage_errors() {
     let t = Sandbox::new();
-    let cases: [&[&str]; 15] = [
+    let cases: [&[&str]; 17] = [
         &["trian"],
         &["xyzzy"],
         &["init", "--sede", "3"],
@@ -14,6 +14,8 @@ fn usage_errors() {
         &["init", "-o"],
         &["init", "-o", "m", "--seed", "x"],
         &["init", "-o", "m", "--seed", "-1"],
+        &["train", "-m", "m", "--train", "x", "-o", "r", "--lr", "fast"],
+        &["train", "-m", "m", "--train", "x", "-o", "r", "--keep-last", "99999999999999999999"],
         &["init", "-o", "m", "--threads", "99999999"],
         &["init", "-o", "m", "--progress", "sometimes"],
         &["init", "-o", "m", "--device", "cpux"],

@@ -31,17 +31,6 @@ fn command_help() {
     }
 }
 
-/// One line for each option, so that `-h` fits a screen.
-#[test]
-fn short_help_is_shorter_than_long_help() {
-    let t = Sandbox::new();
-    for command in commands() {
-        let short = t.isogloss([&command, "-h"]).run();
-        let long = t.isogloss([&command, "--help"]).run();
-        assert!(short.ok().stdout().len() < long.ok().stdout().len(), "{command}");
-    }
-}
-
 /// Without arguments: the help, as a complaint.
 #[test]
 fn nothing_typed() {

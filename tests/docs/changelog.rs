@@ -37,6 +37,6 @@ fn this_version_is_released_or_unreleased() {
     let text = read("CHANGELOG.md");
     let version = env!("CARGO_PKG_VERSION");
     let section = format!("## [{version}] - ");
-    let unreleased = text.split("## ").nth(1).is_some_and(|s| s.contains("\n- "));
+    let unreleased = text.split("\n## ").nth(1).is_some_and(|s| s.contains("\n- "));
     assert!(unreleased || text.contains(&section), "no section for {version}");
 }
