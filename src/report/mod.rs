@@ -2,5 +2,7 @@
 //! draws. It decides nothing; it shows what it is given.
 
 mod reporter;
+mod table;
 
 pub use reporter::{ColorChoice, Progress, ProgressChoice, Reporter, Verbosity};
+pub use table::{Align, Table, TableFormat};
