@@ -1,13 +1,675 @@
-//! `isogloss train`: Train or fine-tune a model
+//! `isogloss train`: train or fine-tune a model.
+
+mod observer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
 
 use crate::cli::Context;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
+use crate::formats::provenance::{Parent, Provenance, display_name};
+use crate::io::Input;
+use crate::model::{Checkpoint, M2m100, ParameterSet};
+use crate::records::{InputFormat, ReadOptions};
+use crate::text::{Direction, TextTokenizer};
+use crate::training::{
+    Adam, AdamSettings, Corpus, CorpusOptions, LrSchedule, ModelSource, OnLong, ParameterGroup,
+    RunDir, RunState, STOP_SIGNAL, Sampler, SamplerSettings, ScheduleKind, Session, SessionOptions,
+    Settings, Trainer, TrainerOptions, differences, is_trained, read_moments, read_state,
+};
+use observer::TrainObserver;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// All parameters of the model
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Weight decay goes through the gradient (Kingma and Ba 2015)
+    Adam,
+    /// Weight decay acts on the weights (Loshchilov and Hutter 2019)
+    Adamw,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// One readable line per event
+    Text,
+    /// The records of `log.jsonl`
+    Jsonl,
+}
 
 /// Train or fine-tune a model
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {}
+///
+/// Reads parallel text, trains, and fills a run directory with checkpoints and a log. Each
+/// checkpoint is a complete model directory that `transformers` loads too. Started again on
+/// the same directory, the command continues where the last checkpoint stands, exactly.
+///
+/// Example:
+///   isogloss train -m model --train train.jsonl --valid dev.jsonl --max-steps 2000 -o run
+#[derive(Clone, Debug, clap::Args, Serialize)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Model directory, or a run (its best checkpoint)
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Parallel text to train on; may be repeated
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Input")]
+    pub train: Vec<String>,
+    /// Parallel text to validate on; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub valid: Vec<String>,
+    /// Run directory to fill
+    #[arg(short, long, value_name = "RUN")]
+    pub output: PathBuf,
+    /// What is trained
+    #[arg(long, value_enum, default_value = "full")]
+    pub method: Method,
+    /// Take the weights from this model or run instead of MODEL's
+    #[arg(long, value_name = "MODEL", help_heading = "Input")]
+    pub init_from: Option<PathBuf>,
+    /// Format of the text; else by extension and content
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
+    #[serde(skip)]
+    pub input_format: Option<InputFormat>,
+    /// Source language of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub src_lang: Option<String>,
+    /// Target language of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub tgt_lang: Option<String>,
+    /// Use every pair in both directions (the default)
+    #[arg(long, overrides_with = "no_both_directions", help_heading = "Input")]
+    #[serde(skip)]
+    pub both_directions: bool,
+    /// Use pairs only in the direction they are written
+    #[arg(long, overrides_with = "both_directions", help_heading = "Input")]
+    pub no_both_directions: bool,
+    /// Swap source and target of every pair (with `--no-both-directions`)
+    #[arg(long, help_heading = "Input")]
+    pub reverse: bool,
+    /// Only these directions, such as `en-de`; may be repeated
+    #[arg(long, value_name = "SRC-TGT", help_heading = "Input")]
+    pub direction: Vec<String>,
+    /// Longest side in tokens, marks included; default the model's limit
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub max_len: Option<usize>,
+    /// What to do with longer pairs
+    #[arg(long, value_enum, default_value = "skip", help_heading = "Input")]
+    pub on_long: OnLong,
 
-pub fn run(_args: &Args, _context: &Context) -> Result<Outcome> {
-    Err(Error::bug("not written yet"))
+    /// Updates to make in all
+    #[arg(long, value_name = "N", help_heading = "Length of the run")]
+    pub max_steps: Option<u64>,
+    /// Passes over the data to make in all
+    #[arg(long, value_name = "X", help_heading = "Length of the run")]
+    pub max_epochs: Option<f64>,
+    /// Minutes to train in all, earlier starts included
+    #[arg(long, value_name = "X", help_heading = "Length of the run")]
+    pub max_minutes: Option<f64>,
+    /// Stop after so many validations without improvement
+    #[arg(long, value_name = "N", help_heading = "Length of the run")]
+    pub patience: Option<u64>,
+
+    /// Tokens of a batch (the longer side counts)
+    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Batches")]
+    pub batch_tokens: usize,
+    /// Batches of one update; each holds one direction
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Batches")]
+    pub grad_accum: usize,
+    /// Directions are drawn in proportion to pairs^(1/T)
+    #[arg(long, value_name = "T", default_value_t = 1.0, help_heading = "Batches")]
+    pub temperature: f64,
+
+    /// Highest learning rate
+    #[arg(long, value_name = "X", default_value_t = 5e-4, help_heading = "Optimizer")]
+    pub lr: f64,
+    /// Lowest learning rate after warm-up
+    #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Optimizer")]
+    pub min_lr: f64,
+    /// How the learning rate changes
+    #[arg(long, value_enum, default_value = "inverse-sqrt", help_heading = "Optimizer")]
+    pub lr_schedule: ScheduleKind,
+    /// Updates over which the learning rate rises
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Optimizer")]
+    pub warmup_steps: u64,
+    #[arg(long, value_enum, default_value = "adam", help_heading = "Optimizer")]
+    pub optimizer: OptimizerKind,
+    #[arg(long, value_name = "X", default_value_t = 0.9, help_heading = "Optimizer")]
+    pub beta1: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.98, help_heading = "Optimizer")]
+    pub beta2: f64,
+    #[arg(long, value_name = "X", default_value_t = 1e-8, help_heading = "Optimizer")]
+    pub eps: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Optimizer")]
+    pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 for no clipping
+    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Optimizer")]
+    pub clip_norm: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.1, help_heading = "Optimizer")]
+    pub label_smoothing: f32,
+    /// Replaces the configuration's dropout
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub dropout: Option<f32>,
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub attention_dropout: Option<f32>,
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub activation_dropout: Option<f32>,
+    /// Parameters to leave as they are: all, embeddings, encoder, decoder, attention,
+    /// feed-forward, layer-norms, biases, or a pattern; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "Optimizer")]
+    pub freeze: Vec<String>,
+    /// Train these parameters only; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "Optimizer")]
+    pub train_only: Vec<String>,
+
+    /// Updates between validations
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
+    pub valid_every: u64,
+    /// What decides which checkpoint is best: nll, or a metric of `--valid-metric`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "nll",
+        help_heading = "Validation and output"
+    )]
+    pub best_metric: String,
+    /// Updates between checkpoints
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
+    pub save_every: u64,
+    /// Checkpoints kept beside the best
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Validation and output")]
+    pub keep_last: usize,
+    /// Best checkpoints kept
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Validation and output")]
+    pub keep_best: usize,
+    /// At the end, average the last N checkpoints into `checkpoints/average`
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Validation and output")]
+    pub average: usize,
+    /// Updates between log records
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Validation and output")]
+    pub log_every: u64,
+    /// Log the loss of each direction too
+    #[arg(long, help_heading = "Validation and output")]
+    pub log_pairs: bool,
+    /// Shape of standard output
+    #[arg(short, long, value_enum, default_value = "text", help_heading = "Validation and output")]
+    pub format: OutputFormat,
+    /// Write the token ids of every batch to a file, for comparison with other programs
+    #[arg(long, value_name = "FILE", help_heading = "Validation and output")]
+    pub dump_batches: Option<PathBuf>,
+    /// Continue an unfinished run (the default)
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Validation and output")]
+    pub resume: bool,
+    /// Move an existing run aside and start afresh
+    #[arg(long, help_heading = "Validation and output")]
+    pub overwrite: bool,
+}
+
+impl Args {
+    /// The settings that are kept with the run.
+    fn settings(&self, context: &Context) -> Result<Settings> {
+        let value = serde_json::to_value(self)
+            .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
+        let mut settings: Settings = match value {
+            serde_json::Value::Object(m) => m.into_iter().filter(|(_, v)| !v.is_null()).collect(),
+            _ => Settings::new(),
+        };
+        // Compared by content, not by path.
+        for name in ["model", "train", "valid", "init_from"] {
+            settings.remove(name);
+        }
+        settings.insert("seed".into(), context.seed.into());
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = |flag: &str, ok: bool, what: &str| {
+            if ok {
+                Ok(())
+            } else {
+                Err(Error::usage("value is out of range").flag(flag).expected(what))
+            }
+        };
+        if self.max_steps.is_none() && self.max_epochs.is_none() && self.max_minutes.is_none() {
+            return Err(Error::usage("the length of the run is not given")
+                .hint("add `--max-steps N`, `--max-epochs X` or `--max-minutes X`"));
+        }
+        positive("--batch-tokens", self.batch_tokens > 0, "at least 1")?;
+        positive("--grad-accum", self.grad_accum > 0, "at least 1")?;
+        positive("--valid-every", self.valid_every > 0, "at least 1")?;
+        positive("--save-every", self.save_every > 0, "at least 1")?;
+        positive("--log-every", self.log_every > 0, "at least 1")?;
+        positive(
+            "--temperature",
+            self.temperature.is_finite() && self.temperature > 0.0,
+            "a number above 0",
+        )?;
+        positive("--lr", self.lr.is_finite() && self.lr > 0.0, "a number above 0")?;
+        positive("--min-lr", self.min_lr >= 0.0 && self.min_lr <= self.lr, "0 to --lr")?;
+        positive("--beta1", (0.0..1.0).contains(&self.beta1), "0 to below 1")?;
+        positive("--beta2", (0.0..1.0).contains(&self.beta2), "0 to below 1")?;
+        positive("--eps", self.eps > 0.0, "a number above 0")?;
+        positive("--weight-decay", self.weight_decay >= 0.0, "at least 0")?;
+        positive("--clip-norm", self.clip_norm >= 0.0, "at least 0")?;
+        positive("--label-smoothing", (0.0..1.0).contains(&self.label_smoothing), "0 to below 1")?;
+        for (flag, p) in [
+            ("--dropout", self.dropout),
+            ("--attention-dropout", self.attention_dropout),
+            ("--activation-dropout", self.activation_dropout),
+        ] {
+            positive(flag, p.is_none_or(|p| (0.0..1.0).contains(&p)), "0 to below 1")?;
+        }
+        positive("--max-len", self.max_len.is_none_or(|n| n >= 3), "at least 3")?;
+        if matches!(self.lr_schedule, ScheduleKind::Linear | ScheduleKind::Cosine)
+            && self.max_steps.is_none()
+        {
+            return Err(Error::usage("this schedule ends at the last step, which is not given")
+                .flag("--lr-schedule")
+                .hint("add `--max-steps N`"));
+        }
+        if self.valid.is_empty() && self.patience.is_some() {
+            return Err(Error::usage("early stopping needs held-out text")
+                .flag("--patience")
+                .hint("add `--valid FILE`"));
+        }
+        Ok(())
+    }
+
+    fn directions(&self) -> Result<Option<Vec<Direction>>> {
+        if self.direction.is_empty() {
+            return Ok(None);
+        }
+        self.direction
+            .iter()
+            .map(|d| match d.split_once('-') {
+                Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok(Direction::new(a, b)),
+                _ => Err(Error::usage(format!("`{d}` is not a direction"))
+                    .flag("--direction")
+                    .expected("source and target joined by a dash, such as `en-de`")),
+            })
+            .collect::<Result<Vec<_>>>()
+            .map(Some)
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    args.check()?;
+    let groups = |texts: &[String], flag: &str| {
+        texts
+            .iter()
+            .map(|t| ParameterGroup::parse(t).map_err(|e| e.flag(flag)))
+            .collect::<Result<Vec<_>>>()
+    };
+    let freeze = groups(&args.freeze, "--freeze")?;
+    let train_only = groups(&args.train_only, "--train-only")?;
+    let settings = args.settings(context)?;
+
+    let base = Checkpoint::open(&args.model)?;
+    let weights = match &args.init_from {
+        Some(path) => Some(Checkpoint::open(path)?),
+        None => None,
+    };
+    let tokenizer = TextTokenizer::load(base.dir(), &base.config)?;
+    let mut config = base.config.clone();
+    config.dropout = args.dropout.unwrap_or(config.dropout);
+    config.attention_dropout = args.attention_dropout.unwrap_or(config.attention_dropout);
+    config.activation_dropout = args.activation_dropout.unwrap_or(config.activation_dropout);
+
+    let corpus = Arc::new(read_corpus(args, context, &args.train, &tokenizer, &base, "train")?);
+    let valid = if args.valid.is_empty() {
+        None
+    } else {
+        Some(read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?)
+    };
+    let data_sha256 = corpus.sha256();
+    let base_sha256 = weights.as_ref().unwrap_or(&base).sha256()?;
+
+    let trained = |name: &str| is_trained(name, &freeze, &train_only);
+    if context.dry_run {
+        return dry_run(args, context, &base, &corpus, valid.as_ref(), &trained);
+    }
+
+    let (run, resumed) = open_run(args, context, &settings, &data_sha256, &base_sha256)?;
+    let latest = run.latest()?;
+    let from = match (&latest, &weights) {
+        (Some(dir), _) => Checkpoint::open(dir)?,
+        (None, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
+        (None, None) => Checkpoint::open(base.dir())?,
+    };
+    let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
+    drop(from);
+    let adam = AdamSettings {
+        beta1: args.beta1,
+        beta2: args.beta2,
+        eps: args.eps,
+        weight_decay: args.weight_decay,
+        decoupled: args.optimizer == OptimizerKind::Adamw,
+    };
+    let optimizer = match &latest {
+        Some(dir) => read_moments(dir, adam, set.trainable())?,
+        None => Adam::new(adam, set.trainable()),
+    };
+    let mut sampler = Sampler::new(
+        corpus.clone(),
+        SamplerSettings {
+            batch_tokens: args.batch_tokens,
+            temperature: args.temperature,
+            seed: context.seed,
+        },
+    );
+    if let Some(state) = &resumed {
+        sampler.restore(&state.sampler)?;
+    }
+    let bias = base.final_logits_bias()?;
+    let model = M2m100::new(&config, &set, bias.clone())?;
+    context.report.status(format!(
+        "{} of {} parameters, {} pairs in {} directions{}",
+        set.num_trainable(),
+        set.num_values(),
+        corpus.num_examples(),
+        corpus.directions.len(),
+        resumed.as_ref().map_or(String::new(), |s| format!(", from step {}", s.step)),
+    ));
+    let trainer = Trainer::new(
+        model,
+        set,
+        optimizer,
+        sampler,
+        TrainerOptions {
+            schedule: LrSchedule {
+                kind: args.lr_schedule,
+                lr: args.lr,
+                min_lr: args.min_lr,
+                warmup_steps: args.warmup_steps,
+                max_steps: args.max_steps.unwrap_or(0),
+            },
+            label_smoothing: args.label_smoothing,
+            clip_norm: (args.clip_norm > 0.0).then_some(args.clip_norm),
+            grad_accum: args.grad_accum,
+            seed: context.seed,
+        },
+    )?;
+    catch_signals()?;
+    let mut observer = TrainObserver::new(args, context, trainer.step())?;
+    let session = Session {
+        trainer,
+        run,
+        valid: valid.as_ref(),
+        scorer: None,
+        options: SessionOptions {
+            max_steps: args.max_steps,
+            max_epochs: args.max_epochs,
+            max_minutes: args.max_minutes,
+            log_every: args.log_every,
+            log_pairs: args.log_pairs,
+            valid_every: args.valid_every,
+            save_every: args.save_every,
+            keep_last: args.keep_last,
+            keep_best: args.keep_best,
+            patience: args.patience,
+            average: args.average,
+            best_metric: args.best_metric.clone(),
+            valid_tokens: args.batch_tokens.max(4096),
+        },
+        source: ModelSource {
+            dir: base.dir(),
+            config: &config,
+            final_logits_bias: bias.as_deref(),
+        },
+        provenance: Provenance {
+            command: "train".into(),
+            args: settings
+                .iter()
+                .filter(|(k, _)| !crate::training::HARMLESS.contains(&k.as_str()))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+            seed: context.seed,
+            parents: vec![
+                Parent {
+                    role: "base_model".into(),
+                    name: display_name(&args.model),
+                    sha256: base_sha256.clone(),
+                },
+                Parent {
+                    role: "train_tokens".into(),
+                    name: args
+                        .train
+                        .iter()
+                        .map(|t| display_name(Path::new(t)))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                    sha256: data_sha256.clone(),
+                },
+            ],
+            signature: None,
+        },
+        settings,
+        data_sha256,
+        base_sha256,
+    };
+    let best = session.run(resumed, &mut observer)?;
+    observer.finish(best.as_ref());
+    Ok(Outcome::Ok)
+}
+
+fn read_corpus(
+    args: &Args,
+    context: &Context,
+    paths: &[String],
+    tokenizer: &TextTokenizer,
+    base: &Checkpoint,
+    what: &str,
+) -> Result<Corpus> {
+    let inputs: Vec<Input> = paths.iter().map(|p| Input::parse(p)).collect();
+    let options = CorpusOptions {
+        read: ReadOptions {
+            format: args.input_format,
+            src_lang: args.src_lang.clone(),
+            tgt_lang: args.tgt_lang.clone(),
+        },
+        both_directions: !args.no_both_directions,
+        reverse: args.reverse && args.no_both_directions,
+        directions: args.directions()?,
+        max_len: args.max_len.unwrap_or(usize::MAX).min(base.config.max_len()),
+        on_long: args.on_long,
+    };
+    let mut progress = context.report.progress(&format!("reading {what}"), "records", None);
+    let corpus = Corpus::read(&inputs, tokenizer, &options, |n| progress.add(n))?;
+    progress.finish();
+    let s = corpus.summary;
+    if s.num_empty > 0 {
+        context.report.warning(&Error::data(format!(
+            "{} of {} pairs of the {what} text have an empty side and are left out",
+            s.num_empty, s.num_records
+        )));
+    }
+    if s.num_long > 0 {
+        let done = if args.on_long == OnLong::Cut { "cut" } else { "left out" };
+        context.report.warning(
+            &Error::data(format!(
+                "{} of {} pairs of the {what} text are longer than {} tokens and are {done}",
+                s.num_long, s.num_records, options.max_len
+            ))
+            .hint("`--max-len` and `--on-long` decide"),
+        );
+    }
+    if s.num_unk > 0 {
+        context.report.warning(&Error::data(format!(
+            "{} of {} tokens of the {what} text are unknown to the tokenizer",
+            s.num_unk, s.num_tokens
+        )));
+    }
+    Ok(corpus)
+}
+
+/// Opens the run directory and decides between starting, continuing and refusing.
+fn open_run(
+    args: &Args,
+    context: &Context,
+    settings: &Settings,
+    data_sha256: &str,
+    base_sha256: &str,
+) -> Result<(RunDir, Option<RunState>)> {
+    let path = &args.output;
+    if path.exists() && !path.join("checkpoints").is_dir() {
+        let empty = std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
+        if !empty {
+            return Err(Error::environment("output exists and is not a training run")
+                .at(path)
+                .hint("choose another `--output`"));
+        }
+    }
+    if args.overwrite && path.exists() {
+        // Held for a moment, so that a run in progress is not moved away.
+        drop(RunDir::open(path)?);
+        let aside = (1..)
+            .map(|n| PathBuf::from(format!("{}.old-{n}", path.display())))
+            .find(|p| !p.exists())
+            .ok_or_else(|| Error::bug("no free name"))?;
+        std::fs::rename(path, &aside).map_err(|e| Error::io("move aside", path, e))?;
+        context.report.status(format!("moved the old run to {}", aside.display()));
+    }
+    let run = RunDir::open(path)?;
+    let Some(dir) = run.latest()? else {
+        write_settings(path, settings)?;
+        return Ok((run, None));
+    };
+    let state = read_state(&dir)?;
+    let mut changed = differences(&state.settings, settings);
+    if state.data_sha256 != data_sha256 {
+        changed.push(format!(
+            "training text: {} -> {}",
+            &state.data_sha256[..12.min(state.data_sha256.len())],
+            &data_sha256[..12]
+        ));
+    }
+    if state.base_sha256 != base_sha256 {
+        changed.push(format!(
+            "base model: {} -> {}",
+            &state.base_sha256[..12.min(state.base_sha256.len())],
+            &base_sha256[..12]
+        ));
+    }
+    if !changed.is_empty() {
+        let mut e = Error::usage("the run was started with other settings").at(path);
+        for c in changed {
+            e = e.cause(c);
+        }
+        return Err(e
+            .hint(format!("for a new run from its weights: `-m {} -o NEW`", path.display()))
+            .hint("`--overwrite` moves the old run aside and starts afresh"));
+    }
+    if let Some(reason) = &state.finished {
+        let more = args.max_steps.is_none_or(|n| n > state.step)
+            && args.max_epochs.is_none_or(|n| n * 1.0 > epochs_done(&state, args))
+            && args.max_minutes.is_none_or(|n| n * 60.0 > state.elapsed_s)
+            && reason != "no improvement";
+        if !more {
+            return Err(Error::usage(format!("the run is finished ({reason})"))
+                .at(path)
+                .found(format!("{} steps", state.step))
+                .hint("raise `--max-steps` to train on")
+                .hint("`--overwrite` moves it aside and starts afresh"));
+        }
+    }
+    Ok((run, Some(state)))
+}
+
+/// Passes over the data a finished run has made; its limit was reached when it is not known.
+fn epochs_done(state: &RunState, args: &Args) -> f64 {
+    match state.settings.get("max_epochs").and_then(serde_json::Value::as_f64) {
+        Some(limit) => limit,
+        None => args.max_epochs.unwrap_or(0.0),
+    }
+}
+
+/// `config.toml` of the run: the effective settings, for `--config`.
+fn write_settings(path: &Path, settings: &Settings) -> Result<()> {
+    let mut train = toml::Table::new();
+    let mut global = toml::Table::new();
+    for (name, value) in settings {
+        let value = toml::Value::try_from(value)
+            .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
+        if name == "seed" {
+            global.insert(name.clone(), value);
+        } else {
+            train.insert(name.clone(), value);
+        }
+    }
+    let mut file = toml::Table::new();
+    file.insert("global".into(), global.into());
+    file.insert("train".into(), train.into());
+    let text = toml::to_string(&file)
+        .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
+    crate::io::write_bytes(&path.join("config.toml"), text.as_bytes())
+}
+
+/// SIGINT and SIGTERM end the run after the current update; a second one at once.
+fn catch_signals() -> Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    for signal in [SIGINT, SIGTERM] {
+        // SAFETY: the handler touches an atomic and may call `_exit`, both allowed in a
+        // signal handler.
+        unsafe {
+            signal_hook::low_level::register(signal, move || {
+                if STOP_SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
+                    signal_hook::low_level::exit(128 + signal);
+                }
+            })
+        }
+        .map_err(|e| Error::environment("cannot catch signals").cause(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// What would be trained, from what, and what it would take.
+fn dry_run(
+    args: &Args,
+    context: &Context,
+    base: &Checkpoint,
+    corpus: &Corpus,
+    valid: Option<&Corpus>,
+    trained: &dyn Fn(&str) -> bool,
+) -> Result<Outcome> {
+    let shapes = crate::model::checkpoint::parameter_shapes(&base.config);
+    let count = |f: &dyn Fn(&str) -> bool| -> usize {
+        shapes.iter().filter(|(n, _)| f(n)).map(|(_, s)| s.iter().product::<usize>()).sum()
+    };
+    let (all, trainable) = (count(&|_| true), count(trained));
+    if trainable == 0 {
+        return Err(
+            Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
+        );
+    }
+    let mut out = crate::io::Output::stdout(false);
+    out.line(&format!("model: {} ({all} parameters, {trainable} trained)", args.model.display()))?;
+    out.line(&format!("writes: {}", args.output.display()))?;
+    for (what, c) in [("train", Some(corpus)), ("valid", valid)] {
+        let Some(c) = c else { continue };
+        out.line(&format!(
+            "{what}: {} pairs, {} tokens, {} directions",
+            c.num_examples(),
+            c.summary.num_tokens,
+            c.directions.len()
+        ))?;
+        for d in &c.directions {
+            out.line(&format!("  {}: {} pairs", d.direction, d.examples.len()))?;
+        }
+    }
+    // Weights, gradients and two moments in f32.
+    let bytes = all * 4 + trainable * 12;
+    out.line(&format!("memory: {} MiB for weights, gradients and moments", bytes >> 20))?;
+    out.flush()?;
+    context.report.note("nothing was written");
+    Ok(Outcome::Ok)
 }

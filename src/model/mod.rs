@@ -1,8 +1,23 @@
 //! The base model: M2M-100, a pre-norm encoder-decoder Transformer with sinusoidal positions
-//! and tied embeddings, unaware of any method but through [`seam`].
+//! and tied embeddings, unaware of any method but through the [`seam`].
+//!
+//! Fan et al. 2021, "Beyond English-Centric Multilingual Machine Translation"; names and
+//! layout as in the published checkpoints (`transformers`, `modeling_m2m_100.py`).
 
 pub mod checkpoint;
 pub mod config;
+pub mod inference;
+pub mod initialise;
+mod layers;
+mod m2m100;
+mod parameters;
+mod ragged;
+pub mod seam;
 
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
+pub use layers::Noise;
+pub use m2m100::{M2m100, Teacher, TrainingLoss};
+pub use parameters::ParameterSet;
+pub use ragged::Ragged;
+pub use seam::DirectionParts;

@@ -3,9 +3,11 @@
 mod parallel;
 mod score;
 mod segments;
+mod training;
 
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
 };
+pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};

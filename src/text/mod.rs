@@ -1,5 +1,19 @@
 //! Languages, tokenizer, length buckets.
 
+mod bpe_trainer;
 mod direction;
+mod iso639;
+mod languages;
+mod sample;
+mod tokenizer;
+mod train_tokenizer;
+mod unigram_trainer;
 
 pub use direction::Direction;
+pub use languages::{Languages, check_language_code, is_language_code, language_of_mark, mark_of};
+pub use sample::CorpusSample;
+pub use tokenizer::{Encoded, TextTokenizer};
+pub use train_tokenizer::{
+    SPECIAL_TOKENS, TokenizerKind, TokenizerOptions, TrainedTokenizer, tokenizer_config,
+    train_tokenizer,
+};

@@ -1,0 +1,247 @@
+//! The operations, as methods of [`Tape`]. Shapes are `[tokens, width]`; all tokens of a
+//! batch stand one after another, sentence after sentence.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::tape::{Tape, Value};
+use crate::error::{Error, Result};
+use crate::kernels::dropout::Dropout;
+use crate::kernels::storage::{change, values};
+use crate::kernels::{attention, dropout, elementwise, embedding, layer_norm, linear};
+
+fn tensor(values: Vec<f32>, dims: &[usize]) -> Result<Tensor> {
+    Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+}
+
+/// Rows and the length of the last axis.
+fn rows_width(t: &Tensor) -> Result<(usize, usize)> {
+    let width = *t.dims().last().ok_or_else(|| Error::bug("operation on a scalar"))?;
+    Ok((t.elem_count() / width.max(1), width))
+}
+
+/// What multi-head attention needs beside its tensors.
+#[derive(Clone, Debug)]
+pub struct AttentionSpec {
+    pub heads: usize,
+    pub q_offsets: Arc<[usize]>,
+    pub k_offsets: Arc<[usize]>,
+    pub causal: bool,
+    pub dropout: Dropout,
+}
+
+impl AttentionSpec {
+    fn shape(&self, width: usize) -> attention::Shape<'_> {
+        attention::Shape {
+            heads: self.heads,
+            width,
+            q_offsets: &self.q_offsets,
+            k_offsets: &self.k_offsets,
+            causal: self.causal,
+            dropout: self.dropout,
+        }
+    }
+}
+
+impl Tape {
+    /// `scale * weight[id] + positions[first_position + index in sentence]`: `[tokens, width]`
+    /// from `weight` `[vocab, width]`.
+    pub fn embed(
+        &self,
+        weight: &Value,
+        positions: &Tensor,
+        ids: Arc<[u32]>,
+        offsets: &[usize],
+        first_position: usize,
+        scale: f32,
+    ) -> Result<Value> {
+        let (_, width) = rows_width(weight.tensor())?;
+        let out = embedding::forward(
+            &values(weight.tensor())?,
+            &values(positions)?,
+            &ids,
+            offsets,
+            first_position,
+            scale,
+            width,
+        );
+        let (n, to) = (ids.len(), weight.source());
+        let dims = weight.tensor().dims().to_vec();
+        Ok(self.push(tensor(out, &[n, width])?, &[to], || {
+            Box::new(move |incoming, back| {
+                let dy = values(incoming.tensor())?;
+                back.write(to, &dims, |dw, accumulate| {
+                    if !accumulate {
+                        dw.fill(0.0);
+                    }
+                    embedding::backward(&ids, &dy, scale, width, dw);
+                })
+            })
+        }))
+    }
+
+    /// Zeroes values with the given chance and scales the others up.
+    pub fn dropout(&self, x: &Value, d: Dropout) -> Result<Value> {
+        if d.is_none() {
+            return Ok(x.clone());
+        }
+        let dims = x.tensor().dims().to_vec();
+        let out = tensor(dropout::apply(&*values(x.tensor())?, d), &dims)?;
+        let to = x.source();
+        Ok(self.push(out, &[to], || {
+            Box::new(move |incoming, back| {
+                let dx = dropout::apply(&*values(incoming.tensor())?, d);
+                back.add_owned(to, tensor(dx, &dims)?)
+            })
+        }))
+    }
+
+    /// `x + dropout(h)`: the residual connection.
+    pub fn residual(&self, x: &Value, h: &Value, d: Dropout) -> Result<Value> {
+        let dims = x.tensor().dims().to_vec();
+        let out = tensor(dropout::add(&*values(x.tensor())?, &*values(h.tensor())?, d), &dims)?;
+        let (to_x, to_h) = (x.source(), h.source());
+        Ok(self.push(out, &[to_x, to_h], || {
+            Box::new(move |incoming, back| {
+                if d.is_none() {
+                    let g = incoming.into_shared();
+                    back.add(to_h, g.clone())?;
+                    return back.add(to_x, g);
+                }
+                let dh = dropout::apply(&*values(incoming.tensor())?, d);
+                back.add_owned(to_h, tensor(dh, &dims)?)?;
+                // The gradient itself moves on, so that later sums happen in place.
+                back.add_incoming(to_x, incoming)
+            })
+        }))
+    }
+
+    /// Layer normalisation with weight and bias `[width]`.
+    pub fn layer_norm(&self, x: &Value, w: &Value, b: &Value) -> Result<Value> {
+        let dims = x.tensor().dims().to_vec();
+        let out =
+            layer_norm::forward(&values(x.tensor())?, &values(w.tensor())?, &values(b.tensor())?);
+        let (to_x, to_w, to_b) = (x.source(), w.source(), b.source());
+        Ok(self.push(tensor(out, &dims)?, &[to_x, to_w, to_b], || {
+            let (x, w) = (x.tensor().clone(), w.tensor().clone());
+            Box::new(move |incoming, back| {
+                let (xv, wv, dy) = (values(&x)?, values(&w)?, values(incoming.tensor())?);
+                let n = wv.len();
+                let (mut dw, mut db) = (vec![0f32; n], vec![0f32; n]);
+                // Without a gradient for x the sums for w and b still need the pass.
+                let mut run = |dx: &mut [f32], accumulate: bool| {
+                    let parameters = Some((&mut dw[..], false, &mut db[..], false));
+                    layer_norm::backward(&xv, &wv, &dy, (dx, accumulate), parameters);
+                };
+                if to_x == super::Source::Constant {
+                    run(&mut vec![0f32; xv.len()], false);
+                } else {
+                    back.write(to_x, &dims, &mut run)?;
+                }
+                back.add_owned(to_w, tensor(dw, &[n])?)?;
+                back.add_owned(to_b, tensor(db, &[n])?)
+            })
+        }))
+    }
+
+    /// `x Wᵀ (+ b)`, then ReLU when asked: `[tokens, out]` from `w` `[out, in]`.
+    pub fn linear(&self, x: &Value, w: &Value, b: Option<&Value>, relu: bool) -> Result<Value> {
+        let (rows, inp) = rows_width(x.tensor())?;
+        let (out_dim, w_in) = w.tensor().dims2()?;
+        if w_in != inp {
+            return Err(Error::bug(format!("linear map of width {w_in} on rows of {inp}")));
+        }
+        let y = {
+            let bias = b.map(|b| values(b.tensor())).transpose()?;
+            linear::forward(&values(x.tensor())?, &values(w.tensor())?, bias.as_deref(), inp, relu)
+        };
+        let y = tensor(y, &[rows, out_dim])?;
+        let (to_x, to_w) = (x.source(), w.source());
+        let to_b = b.map_or(super::Source::Constant, Value::source);
+        let kept = relu.then(|| y.clone());
+        Ok(self.push(y, &[to_x, to_w, to_b], || {
+            let (x, w) = (x.tensor().clone(), w.tensor().clone());
+            Box::new(move |incoming, back| {
+                use super::Source::Constant;
+                let dy = if relu { incoming.into_owned()? } else { incoming.into_shared() };
+                let mut db = vec![0f32; if to_b == Constant { 0 } else { out_dim }];
+                if let Some(y) = &kept {
+                    let yv = values(y)?;
+                    let db = (to_b != Constant).then_some((&mut db[..], false));
+                    change(&dy, |dy| linear::relu_backward(dy, &yv, db, out_dim))?;
+                } else if to_b != Constant {
+                    linear::grad_bias(&values(&dy)?, &mut db, false);
+                }
+                drop(kept);
+                if to_b != Constant {
+                    back.add_owned(to_b, tensor(db, &[out_dim])?)?;
+                }
+                let dy = values(&dy)?;
+                if to_w != Constant {
+                    let xv = values(&x)?;
+                    back.write(to_w, &[out_dim, inp], |dw, accumulate| {
+                        linear::grad_weight(&dy, &xv, inp, dw, accumulate)
+                    })?;
+                }
+                let wv = values(&w)?;
+                back.write(to_x, &[rows, inp], |dx, accumulate| {
+                    linear::grad_input(&dy, &wv, inp, dx, accumulate)
+                })
+            })
+        }))
+    }
+
+    /// Multi-head attention: `[query_tokens, width]`.
+    pub fn attention(&self, q: &Value, k: &Value, v: &Value, spec: AttentionSpec) -> Result<Value> {
+        let (rows, width) = rows_width(q.tensor())?;
+        let (k_rows, _) = rows_width(k.tensor())?;
+        let out = attention::forward(
+            spec.shape(width),
+            &values(q.tensor())?,
+            &values(k.tensor())?,
+            &values(v.tensor())?,
+        );
+        let (to_q, to_k, to_v) = (q.source(), k.source(), v.source());
+        Ok(self.push(tensor(out, &[rows, width])?, &[to_q, to_k, to_v], || {
+            let (q, k, v) = (q.tensor().clone(), k.tensor().clone(), v.tensor().clone());
+            Box::new(move |incoming, back| {
+                let (dq, dk, dv) = attention::backward(
+                    spec.shape(width),
+                    &values(&q)?,
+                    &values(&k)?,
+                    &values(&v)?,
+                    &values(incoming.tensor())?,
+                );
+                back.add_owned(to_q, tensor(dq, &[rows, width])?)?;
+                back.add_owned(to_k, tensor(dk, &[k_rows, width])?)?;
+                back.add_owned(to_v, tensor(dv, &[k_rows, width])?)
+            })
+        }))
+    }
+
+    /// `x + scale * y`, then ReLU when asked.
+    pub fn add_scaled(&self, x: &Value, y: &Value, scale: f32, relu: bool) -> Result<Value> {
+        let dims = x.tensor().dims().to_vec();
+        let out = elementwise::add_scaled(&values(x.tensor())?, &values(y.tensor())?, scale, relu);
+        let out = tensor(out, &dims)?;
+        let (to_x, to_y) = (x.source(), y.source());
+        let kept = relu.then(|| out.clone());
+        Ok(self.push(out, &[to_x, to_y], || {
+            Box::new(move |incoming, back| {
+                let g = match &kept {
+                    Some(y) => {
+                        let g = incoming.into_owned()?;
+                        let y = values(y)?;
+                        change(&g, |g| elementwise::relu_backward(g, &y))?;
+                        g
+                    }
+                    None => incoming.into_shared(),
+                };
+                let dy = elementwise::scaled(&values(&g)?, scale);
+                back.add_owned(to_y, tensor(dy, &dims)?)?;
+                back.add(to_x, g)
+            })
+        }))
+    }
+}

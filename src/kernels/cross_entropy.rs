@@ -1,0 +1,206 @@
+//! Label-smoothed cross-entropy over a (tied) vocabulary, with its gradients, without keeping
+//! logits or probabilities: they exist for one block of rows at a time.
+//!
+//! With logits `z = h Wᵀ (+ b)`, `[tokens, vocab]`, and smoothing `e`, the loss of a token is
+//! `(1 - e) * nll + e * mean over the vocabulary of -log p` in nats (Szegedy et al. 2016,
+//! section 7; PyTorch's `CrossEntropyLoss(label_smoothing=e)`).
+
+use rayon::prelude::*;
+
+use super::linear;
+use super::simd::{self, sum_by};
+use crate::multiversion;
+
+/// Sums over the tokens, in nats, weighted by the token weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSums {
+    /// With smoothing.
+    pub loss: f64,
+    /// Without.
+    pub nll: f64,
+}
+
+multiversion! {
+    /// Turns a row of logits into the gradient for them; returns (loss, nll).
+    fn row(z: &mut [f32], label: usize, smoothing: f32, scale: f32, gradient: bool) -> (f64, f64) {
+        let n = z.len();
+        let m = simd::max(z);
+        let mean = sum_by(z, |v| v - m) / n as f32;
+        let at = z[label] - m;
+        let sum = if gradient {
+            for v in z.iter_mut() {
+                *v = simd::exp::<FMA>(*v - m);
+            }
+            sum_by(z, |v| v)
+        } else {
+            sum_by(z, |v| simd::exp::<FMA>(v - m))
+        };
+        let lse = f64::from(sum).ln();
+        let nll = lse - f64::from(at);
+        let uniform = lse - f64::from(mean);
+        if gradient {
+            let inv = scale / sum;
+            let spread = scale * smoothing / n as f32;
+            for v in z.iter_mut() {
+                *v = *v * inv - spread;
+            }
+            z[label] -= scale * (1.0 - smoothing);
+        }
+        if smoothing == 0.0 {
+            // Nothing times an infinite spread is nothing.
+            return (nll, nll);
+        }
+        let e = f64::from(smoothing);
+        ((1.0 - e) * nll + e * uniform, nll)
+    }
+}
+
+/// Logits of one block take about this much memory.
+const BLOCK_BYTES: usize = 24 << 20;
+
+/// What to compute the loss of.
+pub struct Inputs<'a> {
+    /// `[tokens, width]`.
+    pub hidden: &'a [f32],
+    /// `[vocab, width]`.
+    pub weight: &'a [f32],
+    /// `[vocab]`, added to the logits.
+    pub bias: Option<&'a [f32]>,
+    pub labels: &'a [u32],
+    /// One weight a token; none means 1.
+    pub weights: Option<&'a [f32]>,
+    pub smoothing: f32,
+    pub width: usize,
+}
+
+/// The loss alone.
+pub fn forward(inputs: &Inputs<'_>) -> LossSums {
+    run(inputs, None, None)
+}
+
+/// The loss and its gradients, multiplied by `scale`: `dh` `[tokens, width]` is written, `dw`
+/// `[vocab, width]` is written or added to.
+pub fn forward_backward(
+    inputs: &Inputs<'_>,
+    scale: f32,
+    dh: &mut [f32],
+    dw: Option<(&mut [f32], bool)>,
+) -> LossSums {
+    run(inputs, Some((scale, dh)), dw)
+}
+
+fn run(
+    i: &Inputs<'_>,
+    mut gradient: Option<(f32, &mut [f32])>,
+    mut dw: Option<(&mut [f32], bool)>,
+) -> LossSums {
+    let vocab = i.weight.len() / i.width;
+    assert!(i.hidden.len() == i.labels.len() * i.width);
+    assert!(i.labels.iter().all(|&l| (l as usize) < vocab));
+    let block = (BLOCK_BYTES / 4 / vocab).clamp(16, 4096);
+    let mut total = LossSums::default();
+    for (b, labels) in i.labels.chunks(block).enumerate() {
+        let first = b * block;
+        let h = &i.hidden[first * i.width..(first + labels.len()) * i.width];
+        let mut z = linear::forward(h, i.weight, i.bias, i.width, false);
+        let scale = gradient.as_ref().map(|g| g.0);
+        let losses: Vec<(f64, f64)> = z
+            .par_chunks_exact_mut(vocab)
+            .zip(labels)
+            .enumerate()
+            .map(|(r, (z, &label))| {
+                let w = i.weights.map_or(1.0, |w| w[first + r]);
+                let (loss, nll) =
+                    row(z, label as usize, i.smoothing, scale.unwrap_or(0.0) * w, scale.is_some());
+                (loss * f64::from(w), nll * f64::from(w))
+            })
+            .collect();
+        for (loss, nll) in losses {
+            total.loss += loss;
+            total.nll += nll;
+        }
+        if let Some((_, dh)) = &mut gradient {
+            let part = &mut dh[first * i.width..(first + labels.len()) * i.width];
+            linear::grad_input(&z, i.weight, i.width, part, false);
+            if let Some((dw, accumulate)) = &mut dw {
+                linear::grad_weight(&z, h, i.width, dw, *accumulate);
+                *accumulate = true;
+            }
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::D;
+
+    use super::super::reference::*;
+    use super::*;
+
+    #[test]
+    fn loss_and_gradients_equal_the_composed_operation() {
+        for (tokens, vocab, width, smoothing) in
+            [(1, 2, 1, 0.0), (3, 5, 4, 0.1), (40, 37, 8, 0.3), (2, 100_000, 2, 0.1)]
+        {
+            let h = numbers(tokens * width, 1);
+            let w: Vec<f32> = numbers(vocab * width, 2).iter().map(|v| v * 3.0).collect();
+            let bias = numbers(vocab, 5);
+            let labels: Vec<u32> =
+                (0..tokens as u32).map(|i| i.wrapping_mul(7919) % vocab as u32).collect();
+            let weights: Vec<f32> = (0..tokens).map(|i| 0.5 + i as f32).collect();
+            let (vh, vw) = (var(&h, &[tokens, width]), var(&w, &[vocab, width]));
+            let z = vh
+                .matmul(&vw.t().unwrap())
+                .unwrap()
+                .broadcast_add(var(&bias, &[vocab]).as_tensor())
+                .unwrap();
+            let lp = candle_nn::ops::log_softmax(&z, D::Minus1).unwrap();
+            let ids = candle_core::Tensor::new(&labels[..], lp.device()).unwrap();
+            let nll = lp.gather(&ids.unsqueeze(1).unwrap(), 1).unwrap().squeeze(1).unwrap();
+            let mean = lp.mean(D::Minus1).unwrap();
+            let e = f64::from(smoothing);
+            let each = ((nll.clone() * (e - 1.0)).unwrap() - (mean * e).unwrap()).unwrap();
+            let inputs = Inputs {
+                hidden: &h,
+                weight: &w,
+                bias: Some(&bias),
+                labels: &labels,
+                weights: Some(&weights),
+                smoothing,
+                width,
+            };
+            let scale = 0.25;
+            let dy: Vec<f32> = weights.iter().map(|w| w * scale).collect();
+            let want = gradients(&each, &dy, &[&vh, &vw]);
+            let mut dh = vec![f32::NAN; h.len()];
+            let mut dw = vec![1f32; w.len()];
+            let sums = forward_backward(&inputs, scale, &mut dh, Some((&mut dw, true)));
+            close(&dh, &want[0], 1e-4);
+            close(&dw, &want[1].iter().map(|v| v + 1.0).collect::<Vec<_>>(), 1e-4);
+            let dot =
+                |v: &[f32]| v.iter().zip(&weights).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            assert!((sums.loss - dot(&out(&each))).abs() < 1e-4 * sums.loss.abs());
+            assert!((sums.nll + dot(&out(&nll))).abs() < 1e-4 * sums.nll.abs());
+            assert_eq!(forward(&inputs).nll, sums.nll);
+        }
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow_and_nan_shows() {
+        let run = |h: f32| {
+            forward(&Inputs {
+                hidden: &[h],
+                weight: &[1.0, -1.0],
+                bias: None,
+                labels: &[0],
+                weights: None,
+                smoothing: 0.0,
+                width: 1,
+            })
+            .loss
+        };
+        assert!(run(3e38) >= 0.0 && run(3e38) < 1e-6);
+        assert!(run(f32::NAN).is_nan());
+    }
+}

@@ -1,0 +1,222 @@
+//! The modules of a layer: linear maps, norms, attention, the feed-forward block.
+//! Activations are `[tokens, d_model]` throughout.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::config::ModelConfig;
+use super::parameters::ParameterSet;
+use super::seam::LayerParts;
+use crate::autograd::{AttentionSpec, Parameter, Tape, Value};
+use crate::error::Result;
+use crate::kernels::dropout::Dropout;
+
+/// The random part of one forward pass: a fresh dropout mask for each place that asks, in
+/// the order of asking. Nothing is stored, so a resumed run draws the same masks.
+#[derive(Debug)]
+pub struct Noise {
+    key: u64,
+    draws: Cell<u64>,
+    active: bool,
+}
+
+impl Noise {
+    /// No dropout, no layer drop.
+    pub fn none() -> Self {
+        Self { key: 0, draws: Cell::new(0), active: false }
+    }
+    /// Masks derived from `key`, which must differ between batches.
+    pub fn new(key: u64) -> Self {
+        Self { key, draws: Cell::new(0), active: true }
+    }
+    fn next_key(&self) -> u64 {
+        let n = self.draws.get() + 1;
+        self.draws.set(n);
+        // SplitMix64 (Steele et al. 2014) over key and counter.
+        let mut z = self.key.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+    pub fn dropout(&self, p: f32) -> Dropout {
+        if self.active && p > 0.0 { Dropout::new(p, self.next_key()) } else { Dropout::NONE }
+    }
+    /// Whether a whole layer is skipped (layer drop, Fan et al. 2020).
+    pub fn drops_layer(&self, p: f32) -> bool {
+        self.active && p > 0.0 && Dropout::new(p, self.next_key()).factor(0) == 0.0
+    }
+}
+
+pub(super) struct Linear {
+    /// Path within the layer, as the seam names it.
+    module: &'static str,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+impl Linear {
+    fn new(set: &ParameterSet, layer: &str, module: &'static str) -> Result<Self> {
+        Ok(Self {
+            module,
+            weight: set.get(&format!("{layer}.{module}.weight"))?.clone(),
+            bias: set.get(&format!("{layer}.{module}.bias"))?.clone(),
+        })
+    }
+
+    fn forward(&self, tape: &Tape, x: &Value, parts: &LayerParts, relu: bool) -> Result<Value> {
+        let (w, b) = (self.weight.value(), self.bias.value());
+        let Some(update) = parts.low_rank.get(self.module) else {
+            return tape.linear(x, &w, Some(&b), relu);
+        };
+        let y = tape.linear(x, &w, Some(&b), false)?;
+        let down = tape.linear(x, &update.lora_a, None, false)?;
+        let up = tape.linear(&down, &update.lora_b, None, false)?;
+        tape.add_scaled(&y, &up, update.scaling, relu)
+    }
+}
+
+pub(super) struct LayerNorm {
+    weight: Parameter,
+    bias: Parameter,
+}
+
+impl LayerNorm {
+    pub(super) fn new(set: &ParameterSet, name: &str) -> Result<Self> {
+        Ok(Self {
+            weight: set.get(&format!("{name}.weight"))?.clone(),
+            bias: set.get(&format!("{name}.bias"))?.clone(),
+        })
+    }
+    pub(super) fn forward(&self, tape: &Tape, x: &Value) -> Result<Value> {
+        tape.layer_norm(x, &self.weight.value(), &self.bias.value())
+    }
+}
+
+/// Multi-head attention with its norm: `self_attn` or `encoder_attn`.
+struct Attention {
+    heads: usize,
+    norm: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+}
+
+/// The parts of the context shared by all layers of a side.
+pub(super) struct Pass<'a> {
+    pub tape: &'a Tape,
+    pub noise: &'a Noise,
+    pub config: &'a ModelConfig,
+    pub offsets: Arc<[usize]>,
+}
+
+impl Attention {
+    fn new(set: &ParameterSet, layer: &str, cross: bool, heads: usize) -> Result<Self> {
+        let m = |own: &'static str, other: &'static str| {
+            Linear::new(set, layer, if cross { other } else { own })
+        };
+        let name = if cross { "encoder_attn" } else { "self_attn" };
+        Ok(Self {
+            heads,
+            norm: LayerNorm::new(set, &format!("{layer}.{name}_layer_norm"))?,
+            q_proj: m("self_attn.q_proj", "encoder_attn.q_proj")?,
+            k_proj: m("self_attn.k_proj", "encoder_attn.k_proj")?,
+            v_proj: m("self_attn.v_proj", "encoder_attn.v_proj")?,
+            out_proj: m("self_attn.out_proj", "encoder_attn.out_proj")?,
+        })
+    }
+
+    /// `x + dropout(out_proj(attention(norm(x))))`; keys come from `memory` when given.
+    fn forward(
+        &self,
+        pass: &Pass<'_>,
+        x: &Value,
+        memory: Option<(&Value, &Arc<[usize]>)>,
+        causal: bool,
+        parts: &LayerParts,
+    ) -> Result<Value> {
+        let tape = pass.tape;
+        let h = self.norm.forward(tape, x)?;
+        let (from, k_offsets) = memory.unwrap_or((&h, &pass.offsets));
+        let q = self.q_proj.forward(tape, &h, parts, false)?;
+        let k = self.k_proj.forward(tape, from, parts, false)?;
+        let v = self.v_proj.forward(tape, from, parts, false)?;
+        let spec = AttentionSpec {
+            heads: self.heads,
+            q_offsets: pass.offsets.clone(),
+            k_offsets: k_offsets.clone(),
+            causal,
+            dropout: pass.noise.dropout(pass.config.attention_dropout),
+        };
+        let a = tape.attention(&q, &k, &v, spec)?;
+        let o = self.out_proj.forward(tape, &a, parts, false)?;
+        tape.residual(x, &o, pass.noise.dropout(pass.config.dropout))
+    }
+}
+
+/// `fc2(relu(fc1(norm(x))))` with its residual connection.
+struct FeedForward {
+    norm: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+}
+
+impl FeedForward {
+    fn new(set: &ParameterSet, layer: &str) -> Result<Self> {
+        Ok(Self {
+            norm: LayerNorm::new(set, &format!("{layer}.final_layer_norm"))?,
+            fc1: Linear::new(set, layer, "fc1")?,
+            fc2: Linear::new(set, layer, "fc2")?,
+        })
+    }
+    fn forward(&self, pass: &Pass<'_>, x: &Value, parts: &LayerParts) -> Result<Value> {
+        let tape = pass.tape;
+        let h = self.norm.forward(tape, x)?;
+        let h = self.fc1.forward(tape, &h, parts, true)?;
+        let h = tape.dropout(&h, pass.noise.dropout(pass.config.activation_dropout))?;
+        let h = self.fc2.forward(tape, &h, parts, false)?;
+        tape.residual(x, &h, pass.noise.dropout(pass.config.dropout))
+    }
+}
+
+/// One layer of either side; decoder layers have cross-attention.
+pub(super) struct Layer {
+    self_attn: Attention,
+    encoder_attn: Option<Attention>,
+    feed_forward: FeedForward,
+}
+
+impl Layer {
+    pub(super) fn encoder(set: &ParameterSet, config: &ModelConfig, i: usize) -> Result<Self> {
+        let name = format!("model.encoder.layers.{i}");
+        Ok(Self {
+            self_attn: Attention::new(set, &name, false, config.encoder_attention_heads)?,
+            encoder_attn: None,
+            feed_forward: FeedForward::new(set, &name)?,
+        })
+    }
+    pub(super) fn decoder(set: &ParameterSet, config: &ModelConfig, i: usize) -> Result<Self> {
+        let name = format!("model.decoder.layers.{i}");
+        let heads = config.decoder_attention_heads;
+        Ok(Self {
+            self_attn: Attention::new(set, &name, false, heads)?,
+            encoder_attn: Some(Attention::new(set, &name, true, heads)?),
+            feed_forward: FeedForward::new(set, &name)?,
+        })
+    }
+
+    pub(super) fn forward(
+        &self,
+        pass: &Pass<'_>,
+        x: &Value,
+        memory: Option<(&Value, &Arc<[usize]>)>,
+        parts: &LayerParts,
+    ) -> Result<Value> {
+        let causal = self.encoder_attn.is_some();
+        let mut x = self.self_attn.forward(pass, x, None, causal, parts)?;
+        if let Some(cross) = &self.encoder_attn {
+            x = cross.forward(pass, &x, memory, false, parts)?;
+        }
+        self.feed_forward.forward(pass, &x, parts)
+    }
+}

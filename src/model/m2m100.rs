@@ -1,0 +1,224 @@
+//! The whole model for training and evaluation with teacher forcing.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::checkpoint::SHARED;
+use super::config::ModelConfig;
+use super::layers::{Layer, LayerNorm, Noise, Pass};
+use super::parameters::ParameterSet;
+use super::ragged::Ragged;
+use super::seam::{DirectionParts, LayerParts};
+use crate::autograd::{Gradients, Parameter, Tape, Value};
+use crate::error::{Error, Result};
+use crate::kernels::cross_entropy::{self, LossSums};
+use crate::kernels::storage::{uninit, values};
+use crate::kernels::{embedding, linear};
+
+/// The loss of one batch: sums over target tokens, in nats.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TrainingLoss {
+    pub sums: LossSums,
+    pub num_tokens: usize,
+}
+
+/// M2M-100 with its weights.
+pub struct M2m100 {
+    config: ModelConfig,
+    shared: Parameter,
+    /// `[max_len + offset, d_model]`.
+    positions: Tensor,
+    encoder: Vec<Layer>,
+    encoder_norm: LayerNorm,
+    decoder: Vec<Layer>,
+    decoder_norm: LayerNorm,
+    final_logits_bias: Option<Arc<[f32]>>,
+}
+
+/// One batch of one direction.
+#[derive(Clone, Copy)]
+pub struct Teacher<'a> {
+    /// `[mark, pieces, eos]` each.
+    pub src: &'a Ragged,
+    /// `[mark, pieces, eos]` each; the decoder sees them shifted right.
+    pub labels: &'a Ragged,
+    /// One weight a target token; none means 1.
+    pub weights: Option<&'a [f32]>,
+}
+
+impl M2m100 {
+    pub fn new(
+        config: &ModelConfig,
+        set: &ParameterSet,
+        final_logits_bias: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        let pad = config.pad_token_id as usize;
+        let rows = config.max_len() + pad + 1;
+        let table = embedding::sinusoidal_positions(rows, config.d_model, pad);
+        Ok(Self {
+            shared: set.get(SHARED)?.clone(),
+            positions: Tensor::from_vec(table, (rows, config.d_model), &Device::Cpu)?,
+            encoder: (0..config.encoder_layers)
+                .map(|i| Layer::encoder(set, config, i))
+                .collect::<Result<_>>()?,
+            encoder_norm: LayerNorm::new(set, "model.encoder.layer_norm")?,
+            decoder: (0..config.decoder_layers)
+                .map(|i| Layer::decoder(set, config, i))
+                .collect::<Result<_>>()?,
+            decoder_norm: LayerNorm::new(set, "model.decoder.layer_norm")?,
+            final_logits_bias: final_logits_bias.map(Into::into),
+            config: config.clone(),
+        })
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    fn embed(&self, pass: &Pass<'_>, ids: &Ragged) -> Result<Value> {
+        if ids.max_len() > self.config.max_len() {
+            return Err(Error::bug("sentence is longer than the position table"));
+        }
+        if let Some(id) = ids.ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
+            return Err(Error::bug(format!("token id {id} is not in the vocabulary")));
+        }
+        let x = pass.tape.embed(
+            &self.shared.value(),
+            &self.positions,
+            ids.ids.clone(),
+            &ids.offsets,
+            self.config.pad_token_id as usize + 1,
+            self.config.embed_scale(),
+        )?;
+        pass.tape.dropout(&x, pass.noise.dropout(self.config.dropout))
+    }
+
+    /// Encoder states `[src_tokens, d_model]`.
+    pub fn encode(
+        &self,
+        tape: &Tape,
+        noise: &Noise,
+        src: &Ragged,
+        parts: &[LayerParts],
+    ) -> Result<Value> {
+        let pass = Pass { tape, noise, config: &self.config, offsets: src.offsets.clone() };
+        let mut x = self.embed(&pass, src)?;
+        for (layer, parts) in self.encoder.iter().zip(parts) {
+            if !noise.drops_layer(self.config.encoder_layerdrop) {
+                x = layer.forward(&pass, &x, None, parts)?;
+            }
+        }
+        self.encoder_norm.forward(tape, &x)
+    }
+
+    /// Decoder states `[tgt_tokens, d_model]` over inputs that begin with the start token.
+    pub fn decode(
+        &self,
+        tape: &Tape,
+        noise: &Noise,
+        input: &Ragged,
+        memory: &Value,
+        memory_offsets: &Arc<[usize]>,
+        parts: &[LayerParts],
+    ) -> Result<Value> {
+        let pass = Pass { tape, noise, config: &self.config, offsets: input.offsets.clone() };
+        let mut x = self.embed(&pass, input)?;
+        for (layer, parts) in self.decoder.iter().zip(parts) {
+            if !noise.drops_layer(self.config.decoder_layerdrop) {
+                x = layer.forward(&pass, &x, Some((memory, memory_offsets)), parts)?;
+            }
+        }
+        self.decoder_norm.forward(tape, &x)
+    }
+
+    fn hidden(
+        &self,
+        tape: &Tape,
+        noise: &Noise,
+        batch: Teacher<'_>,
+        parts: &DirectionParts,
+    ) -> Result<Value> {
+        let memory = self.encode(tape, noise, batch.src, &parts.encoder)?;
+        let input = batch.labels.shifted_right(self.config.decoder_start_token_id);
+        self.decode(tape, noise, &input, &memory, &batch.src.offsets, &parts.decoder)
+    }
+
+    /// Logits `[tgt_tokens, vocab]` with teacher forcing.
+    pub fn logits(&self, batch: Teacher<'_>, parts: &DirectionParts) -> Result<Vec<f32>> {
+        let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
+        Ok(linear::forward(
+            &values(h.tensor())?,
+            &values(&self.shared.tensor)?,
+            self.final_logits_bias.as_deref(),
+            self.config.d_model,
+            false,
+        ))
+    }
+
+    /// The loss without gradients or dropout.
+    pub fn evaluate(
+        &self,
+        batch: Teacher<'_>,
+        parts: &DirectionParts,
+        smoothing: f32,
+    ) -> Result<TrainingLoss> {
+        let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
+        let sums = cross_entropy::forward(&cross_entropy::Inputs {
+            hidden: &values(h.tensor())?,
+            weight: &values(&self.shared.tensor)?,
+            bias: self.final_logits_bias.as_deref(),
+            labels: &batch.labels.ids,
+            weights: batch.weights,
+            smoothing,
+            width: self.config.d_model,
+        });
+        Ok(TrainingLoss { sums, num_tokens: batch.labels.num_tokens() })
+    }
+
+    /// The loss, its gradients times `scale` added to `gradients`.
+    pub fn train(
+        &self,
+        batch: Teacher<'_>,
+        parts: &DirectionParts,
+        noise: &Noise,
+        smoothing: f32,
+        scale: f32,
+        gradients: &mut Gradients,
+    ) -> Result<TrainingLoss> {
+        let tape = Tape::recording();
+        let h = self.hidden(&tape, noise, batch, parts)?;
+        let dims = h.tensor().dims().to_vec();
+        let mut dh = uninit(h.tensor().elem_count());
+        let sums = {
+            let (hidden, weight) = (values(h.tensor())?, values(&self.shared.tensor)?);
+            let inputs = cross_entropy::Inputs {
+                hidden: &hidden,
+                weight: &weight,
+                bias: self.final_logits_bias.as_deref(),
+                labels: &batch.labels.ids,
+                weights: batch.weights,
+                smoothing,
+                width: self.config.d_model,
+            };
+            let mut sums = LossSums::default();
+            match self.shared.slot {
+                Some(slot) => gradients.write(slot, |dw, accumulate| {
+                    sums = cross_entropy::forward_backward(
+                        &inputs,
+                        scale,
+                        &mut dh,
+                        Some((dw, accumulate)),
+                    );
+                })?,
+                None => {
+                    sums = cross_entropy::forward_backward(&inputs, scale, &mut dh, None);
+                }
+            }
+            sums
+        };
+        let seed = Tensor::from_vec(dh, dims, &Device::Cpu)?;
+        tape.backward(vec![(h, seed)], gradients)?;
+        Ok(TrainingLoss { sums, num_tokens: batch.labels.num_tokens() })
+    }
+}

@@ -1,0 +1,319 @@
+//! A run on disk: `log.jsonl`, `checkpoints/step-NNNNNNNN/`, the pointers `latest` and
+//! `best`. A checkpoint is complete when its directory has its final name; `latest` moves
+//! last. The directory of a fully trained model is itself a model directory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::{Adam, AdamSettings, Moments};
+use super::sampler::SamplerState;
+use super::settings::Settings;
+use crate::autograd::Parameter;
+use crate::error::{Error, Result};
+use crate::formats::hf;
+use crate::formats::provenance::{Provenance, file_sha256};
+use crate::formats::safetensors::{self, Data, Entry, TensorFile};
+use crate::io::{AtomicDir, LockFile, write_bytes};
+use crate::kernels::storage::values;
+use crate::model::{ModelConfig, ParameterSet};
+use crate::records::TrainingRecord;
+
+const STATE: &str = "state.json";
+const OPTIMIZER: &str = "optimizer.safetensors";
+
+/// The best validation so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    pub metric: String,
+    pub value: f64,
+}
+
+/// Everything beside weights and moments that an exact resume needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    pub schema: u32,
+    pub step: u64,
+    pub sampler: SamplerState,
+    pub best: Option<Best>,
+    /// Validations since the best one.
+    pub bad_validations: u64,
+    /// Training time before this start, validation included.
+    pub elapsed_s: f64,
+    pub tokens_seen: u64,
+    pub settings: Settings,
+    /// Fingerprint of the tokenized training text.
+    pub data_sha256: String,
+    /// Fingerprint of the weights the run started from.
+    pub base_sha256: String,
+    /// Why the run ended, when it has.
+    pub finished: Option<String>,
+}
+
+/// A run directory held by this process.
+pub struct RunDir {
+    path: PathBuf,
+    log: fs::File,
+    _lock: LockFile,
+}
+
+impl RunDir {
+    /// Opens or creates the directory and locks it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let checkpoints = path.join("checkpoints");
+        fs::create_dir_all(&checkpoints).map_err(|e| Error::io("create directory", path, e))?;
+        let lock = LockFile::acquire(&path.join("lock"))?;
+        // What a killed process was writing.
+        if let Ok(entries) = fs::read_dir(&checkpoints) {
+            for entry in entries.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".isogloss-") {
+                    let _ = fs::remove_dir_all(entry.path());
+                }
+            }
+        }
+        let log_path = path.join("log.jsonl");
+        mend_log(&log_path)?;
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .map_err(|e| Error::io("write", &log_path, e))?;
+        Ok(Self { path: path.to_path_buf(), log, _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a record to the log.
+    pub fn log(&mut self, record: &TrainingRecord) -> Result<()> {
+        let mut line = serde_json::to_string(record)
+            .map_err(|e| Error::bug("cannot encode a record").cause(e.to_string()))?;
+        line.push('\n');
+        let path = self.path.join("log.jsonl");
+        self.log.write_all(line.as_bytes()).map_err(|e| Error::io("write", &path, e))
+    }
+
+    pub fn checkpoint_name(step: u64) -> String {
+        format!("step-{step:08}")
+    }
+    pub fn checkpoint_dir(&self, name: &str) -> PathBuf {
+        self.path.join("checkpoints").join(name)
+    }
+
+    /// The checkpoint `latest` names, if the run has one.
+    pub fn latest(&self) -> Result<Option<PathBuf>> {
+        let pointer = self.path.join("latest");
+        if !pointer.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&pointer).map_err(|e| Error::io("read", &pointer, e))?;
+        let dir = self.checkpoint_dir(text.split_whitespace().next().unwrap_or(""));
+        if !dir.join(STATE).is_file() {
+            return Err(Error::artifact("run names a checkpoint that is not there")
+                .at(&pointer)
+                .found(text.trim().to_string())
+                .hint("write the name of an existing checkpoint into `latest`"));
+        }
+        Ok(Some(dir))
+    }
+
+    /// Writes a checkpoint, then moves `latest`. Returns its directory and weights' hash.
+    pub fn save(
+        &self,
+        name: &str,
+        source: &ModelSource<'_>,
+        set: &ParameterSet,
+        optimizer: Option<&Adam>,
+        state: Option<&RunState>,
+        provenance: &Provenance,
+    ) -> Result<(PathBuf, String)> {
+        let target = self.checkpoint_dir(name);
+        let dir = AtomicDir::create(&target)?;
+        write_model(dir.path(), source, set, provenance)?;
+        if let Some(optimizer) = optimizer {
+            write_moments(&dir.path().join(OPTIMIZER), set, optimizer, provenance)?;
+        }
+        if let Some(state) = state {
+            let text = serde_json::to_vec_pretty(state)
+                .map_err(|e| Error::bug("cannot encode the run state").cause(e.to_string()))?;
+            write_bytes(&dir.path().join(STATE), &text)?;
+        }
+        let sha256 = file_sha256(&dir.path().join(hf::WEIGHTS))?;
+        dir.commit(true)?;
+        if state.is_some() {
+            write_bytes(&self.path.join("latest"), format!("{name}\n").as_bytes())?;
+        }
+        Ok((target, sha256))
+    }
+
+    /// Points `best` at a checkpoint.
+    pub fn set_best(&self, name: &str, best: &Best) -> Result<()> {
+        let text = format!("{name} {} {}\n", best.metric, best.value);
+        write_bytes(&self.path.join("best"), text.as_bytes())
+    }
+
+    /// Removes all but the last `keep` checkpoints and those in `protected`.
+    pub fn prune(&self, keep: usize, protected: &[String]) -> Result<()> {
+        let names = self.checkpoints()?;
+        let cut = names.len().saturating_sub(keep.max(1));
+        for name in &names[..cut] {
+            if !protected.contains(name) {
+                let dir = self.checkpoint_dir(name);
+                fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of complete checkpoints, oldest first.
+    pub fn checkpoints(&self) -> Result<Vec<String>> {
+        let dir = self.path.join("checkpoints");
+        let mut names: Vec<String> = fs::read_dir(&dir)
+            .map_err(|e| Error::io("read", &dir, e))?
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|n| n.starts_with("step-"))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Size of all files of a checkpoint.
+    pub fn size_bytes(dir: &Path) -> u64 {
+        fs::read_dir(dir)
+            .map(|d| d.flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum())
+            .unwrap_or(0)
+    }
+}
+
+/// A process killed while writing leaves half a line; it is cut off.
+fn mend_log(path: &Path) -> Result<()> {
+    let Ok(bytes) = fs::read(path) else { return Ok(()) };
+    let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
+    if end < bytes.len() {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(|e| Error::io("write", path, e))?;
+        file.set_len(end as u64).map_err(|e| Error::io("write", path, e))?;
+    }
+    Ok(())
+}
+
+/// What a trained model's directory takes over from the one it started from.
+pub struct ModelSource<'a> {
+    pub dir: &'a Path,
+    pub config: &'a ModelConfig,
+    pub final_logits_bias: Option<&'a [f32]>,
+}
+
+/// Writes a complete model directory: weights in f32, configuration, tokenizer files.
+pub fn write_model(
+    dir: &Path,
+    source: &ModelSource<'_>,
+    set: &ParameterSet,
+    provenance: &Provenance,
+) -> Result<()> {
+    let mut config = source.config.clone();
+    config.rest.insert("dtype".into(), "float32".into());
+    config.rest.shift_remove("torch_dtype");
+    let text = serde_json::to_vec_pretty(&config)
+        .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
+    write_bytes(&dir.join(hf::CONFIG), &text)?;
+    copy_side_files(source.dir, dir)?;
+    let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
+    let mut entries: BTreeMap<String, Entry<'_>> = guards
+        .iter()
+        .map(|(p, v)| {
+            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(v) };
+            (p.name.to_string(), entry)
+        })
+        .collect();
+    if let Some(bias) = source.final_logits_bias {
+        entries.insert(
+            crate::model::checkpoint::FINAL_LOGITS_BIAS.into(),
+            Entry { shape: vec![1, bias.len()], data: Data::F32(bias) },
+        );
+    }
+    safetensors::write(&dir.join(hf::WEIGHTS), &entries, &provenance.metadata("model"), true)
+}
+
+/// Tokenizer and generation files, whatever their names; not weights, not run state.
+fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
+    let entries = fs::read_dir(from).map_err(|e| Error::io("read", from, e))?;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let weights = [".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".index.json"];
+        let skip = name == hf::CONFIG
+            || name == STATE
+            || name.starts_with('.')
+            || weights.iter().any(|w| name.ends_with(w))
+            || !path.is_file();
+        if !skip {
+            let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+            write_bytes(&to.join(&name), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_moments(
+    path: &Path,
+    set: &ParameterSet,
+    optimizer: &Adam,
+    provenance: &Provenance,
+) -> Result<()> {
+    let mut entries: BTreeMap<String, Entry<'_>> = BTreeMap::new();
+    for p in set.trainable() {
+        let Some(slot) = p.slot else { continue };
+        let m = optimizer.moments(slot);
+        for (kind, data) in [("exp_avg", &m.first), ("exp_avg_sq", &m.second)] {
+            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(data) };
+            entries.insert(format!("{}.{kind}", p.name), entry);
+        }
+    }
+    let mut metadata = provenance.metadata("optimizer");
+    metadata.insert("step".into(), optimizer.step().to_string());
+    safetensors::write(path, &entries, &metadata, true)
+}
+
+/// Reads the moments of a checkpoint back.
+pub fn read_moments<'a>(
+    dir: &Path,
+    settings: AdamSettings,
+    trainable: impl Iterator<Item = &'a Parameter>,
+) -> Result<Adam> {
+    let file = TensorFile::open(&dir.join(OPTIMIZER))?;
+    let step = file
+        .metadata()
+        .get("step")
+        .and_then(|s| s.parse().ok())
+        .ok_or_else(|| Error::artifact("optimizer state has no step").at(file.path()))?;
+    let moments = trainable
+        .map(|p| {
+            let read = |kind| file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()));
+            Ok(Moments { first: read("exp_avg")?, second: read("exp_avg_sq")? })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Adam::restored(settings, moments, step))
+}
+
+/// Reads the state of a checkpoint.
+pub fn read_state(dir: &Path) -> Result<RunState> {
+    let path = dir.join(STATE);
+    let state: RunState = hf::read_json(&path)?;
+    if state.schema != 1 {
+        return Err(Error::artifact("run state is of another version")
+            .at(&path)
+            .key("schema")
+            .found(state.schema.to_string())
+            .expected("1"));
+    }
+    Ok(state)
+}

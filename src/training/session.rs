@@ -1,0 +1,494 @@
+//! A run from start to end: resume, updates, validation, checkpoints, early stopping,
+//! averaging, signals. Speaks through an [`Observer`]; prints nothing.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
+
+use super::corpus::Corpus;
+use super::run_dir::{Best, ModelSource, RunDir, RunState};
+use super::sampler::BatchPlan;
+use super::settings::Settings;
+use super::trainer::{StepReport, Trainer};
+use super::validation::{ValidationLoss, validate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::formats::provenance::Provenance;
+use crate::kernels::storage::{change, values};
+use crate::records::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
+
+/// What decides when things happen.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    pub max_steps: Option<u64>,
+    pub max_epochs: Option<f64>,
+    pub max_minutes: Option<f64>,
+    pub log_every: u64,
+    pub log_pairs: bool,
+    pub valid_every: u64,
+    pub save_every: u64,
+    pub keep_last: usize,
+    pub keep_best: usize,
+    /// Validations without improvement before stopping.
+    pub patience: Option<u64>,
+    /// Checkpoints averaged at the end; 0 for none.
+    pub average: usize,
+    /// `nll`, or the name of a score the scorer gives.
+    pub best_metric: String,
+    /// Target tokens of a validation batch.
+    pub valid_tokens: usize,
+}
+
+/// Scores of translations by direction, for validation: (lang_pair, metric, value). The last
+/// group may be `all`.
+pub type Scorer<'a> = Box<dyn FnMut(&Trainer) -> Result<Vec<(String, String, f64)>> + 'a>;
+
+/// Who listens to a session.
+pub trait Observer {
+    fn record(&mut self, record: &TrainingRecord) -> Result<()>;
+    /// Every update.
+    fn step(&mut self, report: &StepReport);
+    /// A long piece of work begins (`Some`) or ends.
+    fn phase(&mut self, what: Option<&str>);
+    /// Whether [`Observer::batch`] is to be called.
+    fn wants_batches(&self) -> bool {
+        false
+    }
+    /// The token ids of a batch before its update.
+    fn batch(&mut self, _step: u64, _src: &[&[u32]], _labels: &[&[u32]]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The signal that asked the program to stop, 0 for none.
+pub static STOP_SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Everything a run works on.
+pub struct Session<'a> {
+    pub trainer: Trainer,
+    pub run: RunDir,
+    pub valid: Option<&'a Corpus>,
+    pub scorer: Option<Scorer<'a>>,
+    pub options: SessionOptions,
+    pub source: ModelSource<'a>,
+    pub provenance: Provenance,
+    pub settings: Settings,
+    pub data_sha256: String,
+    pub base_sha256: String,
+}
+
+/// Sums since the last log record.
+#[derive(Default)]
+struct Window {
+    loss: f64,
+    nll: f64,
+    tokens: usize,
+    sentences: usize,
+    by_pair: std::collections::BTreeMap<String, (f64, usize)>,
+}
+
+struct Progress {
+    best: Option<Best>,
+    bad_validations: u64,
+    tokens_seen: u64,
+    elapsed_before: f64,
+    started: Instant,
+    /// Values of kept best checkpoints: (value, name).
+    kept_best: Vec<(f64, String)>,
+    last_saved: u64,
+    last_validated: u64,
+}
+
+impl Progress {
+    fn elapsed_s(&self) -> f64 {
+        self.elapsed_before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Session<'_> {
+    /// Trains to the end. `resumed` is the state of the checkpoint the trainer was restored
+    /// from.
+    pub fn run(
+        mut self,
+        resumed: Option<RunState>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Best>> {
+        let mut p = Progress {
+            best: resumed.as_ref().and_then(|s| s.best.clone()),
+            bad_validations: resumed.as_ref().map_or(0, |s| s.bad_validations),
+            tokens_seen: resumed.as_ref().map_or(0, |s| s.tokens_seen),
+            elapsed_before: resumed.as_ref().map_or(0.0, |s| s.elapsed_s),
+            started: Instant::now(),
+            kept_best: Vec::new(),
+            last_saved: self.trainer.step(),
+            last_validated: self.trainer.step(),
+        };
+        if let Some(b) = &p.best {
+            p.kept_best.push((b.value, RunDir::checkpoint_name(b.step)));
+        }
+        if resumed.is_some() {
+            self.emit(&TrainingRecord::Resume { step: self.trainer.step() }, observer)?;
+        }
+        let mut window = Window::default();
+        let mut window_start = Instant::now();
+        let reason = loop {
+            if let Some(reason) = self.finished(&p) {
+                break reason;
+            }
+            let signal = STOP_SIGNAL.load(Ordering::Relaxed);
+            if signal != 0 {
+                self.save(&mut p, None, observer)?;
+                return Err(Error::new(
+                    ErrorKind::Stopped(signal),
+                    format!("stopped by signal at step {}", self.trainer.step()),
+                )
+                .at(self.run.path())
+                .hint("a checkpoint was saved; the same command continues the run"));
+            }
+            let position = self.trainer.sampler.state();
+            let plans = self.trainer.draw();
+            if observer.wants_batches() {
+                self.show_batches(&plans, observer)?;
+            }
+            let report = match self.trainer.update(&plans) {
+                Ok(r) => r,
+                Err(e) if e.kind() == ErrorKind::Data => {
+                    // Parameters are those of before the step; so must the data position be.
+                    self.trainer.sampler.restore(&position)?;
+                    self.save(&mut p, None, observer)?;
+                    return Err(e.hint(format!(
+                        "a checkpoint from before it: {}",
+                        RunDir::checkpoint_name(self.trainer.step())
+                    )));
+                }
+                Err(e) => return Err(e),
+            };
+            p.tokens_seen += report.tokens as u64;
+            observer.step(&report);
+            window.loss += report.sums.loss;
+            window.nll += report.sums.nll;
+            window.tokens += report.tokens;
+            window.sentences += report.sentences;
+            for (pair, (nll, n)) in &report.by_pair {
+                let sum = window.by_pair.entry(pair.clone()).or_default();
+                sum.0 += nll;
+                sum.1 += n;
+            }
+            let step = report.step;
+            if step % self.options.log_every == 0 || self.finished(&p).is_some() {
+                let record = self.step_record(&report, &window, window_start, &p);
+                self.emit(&record, observer)?;
+                window = Window::default();
+                window_start = Instant::now();
+            }
+            if step % self.options.valid_every == 0 {
+                let paused = Instant::now();
+                self.validate(&mut p, observer)?;
+                window_start += paused.elapsed();
+                if self.options.patience.is_some_and(|n| p.bad_validations >= n) {
+                    break "no improvement";
+                }
+            }
+            if step % self.options.save_every == 0 {
+                let paused = Instant::now();
+                self.save(&mut p, None, observer)?;
+                window_start += paused.elapsed();
+            }
+        };
+        if p.last_validated != self.trainer.step() {
+            self.validate(&mut p, observer)?;
+        }
+        self.save(&mut p, Some(reason), observer)?;
+        if self.options.average > 1 {
+            self.average(&mut p, observer)?;
+        }
+        self.emit(
+            &TrainingRecord::End {
+                step: self.trainer.step(),
+                reason: reason.into(),
+                elapsed_s: round3(p.elapsed_s()),
+            },
+            observer,
+        )?;
+        Ok(p.best)
+    }
+
+    fn finished(&self, p: &Progress) -> Option<&'static str> {
+        let o = &self.options;
+        if o.max_steps.is_some_and(|n| self.trainer.step() >= n) {
+            Some("max steps")
+        } else if o.max_epochs.is_some_and(|n| self.trainer.sampler.epoch_frac() >= n) {
+            Some("max epochs")
+        } else if o.max_minutes.is_some_and(|n| p.elapsed_s() >= n * 60.0) {
+            Some("max minutes")
+        } else {
+            None
+        }
+    }
+
+    fn show_batches(&self, plans: &[BatchPlan], observer: &mut dyn Observer) -> Result<()> {
+        let corpus = self.trainer.sampler.corpus();
+        for p in plans {
+            let examples = &corpus.directions[p.direction].examples;
+            let of = |i: &u32| examples[*i as usize];
+            let src: Vec<&[u32]> = p.examples.iter().map(|i| corpus.sentence(of(i).src)).collect();
+            let tgt: Vec<&[u32]> = p.examples.iter().map(|i| corpus.sentence(of(i).tgt)).collect();
+            observer.batch(self.trainer.step() + 1, &src, &tgt)?;
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, record: &TrainingRecord, observer: &mut dyn Observer) -> Result<()> {
+        self.run.log(record)?;
+        observer.record(record)
+    }
+
+    fn step_record(
+        &self,
+        report: &StepReport,
+        window: &Window,
+        since: Instant,
+        p: &Progress,
+    ) -> TrainingRecord {
+        let n = window.tokens.max(1) as f64;
+        TrainingRecord::TrainStep(TrainStep {
+            step: report.step,
+            epoch_frac: round3(self.trainer.sampler.epoch_frac()),
+            loss: window.loss / n,
+            nll: window.nll / n,
+            tokens: window.tokens as u64,
+            sentences: window.sentences as u64,
+            lr: report.lr,
+            grad_norm: report.grad_norm,
+            tok_per_s: round3(window.tokens as f64 / since.elapsed().as_secs_f64().max(1e-9)),
+            elapsed_s: round3(p.elapsed_s()),
+            by_pair: self.options.log_pairs.then(|| {
+                window.by_pair.iter().map(|(k, (nll, n))| (k.clone(), nll / *n as f64)).collect()
+            }),
+        })
+    }
+
+    /// Loss and scores on the held-out text; remembers the best.
+    fn validate(&mut self, p: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
+        p.last_validated = self.trainer.step();
+        let Some(corpus) = self.valid else { return Ok(()) };
+        observer.phase(Some("validating"));
+        let trainer = &self.trainer;
+        let loss = validate(
+            &trainer.model,
+            corpus,
+            &|d| trainer.parts(d),
+            trainer.options.label_smoothing,
+            self.options.valid_tokens,
+            |_| {},
+        )?;
+        let scores = match self.scorer.as_mut() {
+            Some(s) => s(&self.trainer)?,
+            None => Vec::new(),
+        };
+        observer.phase(None);
+        let step = self.trainer.step();
+        for record in valid_records(step, &loss, &scores) {
+            self.emit(&record, observer)?;
+        }
+        let metric = self.options.best_metric.clone();
+        let value = if metric == "nll" {
+            loss.total().1
+        } else {
+            scores
+                .iter()
+                .find(|(pair, m, _)| pair == "all" && *m == metric)
+                .map(|s| s.2)
+                .ok_or_else(|| {
+                    Error::usage(format!("no validation score is called `{metric}`"))
+                        .flag("--best-metric")
+                })?
+        };
+        let better = match &p.best {
+            None => true,
+            Some(b) if lower_is_better(&metric) => value < b.value,
+            Some(b) => value > b.value,
+        };
+        if better {
+            p.bad_validations = 0;
+            p.best = Some(Best { step, metric, value });
+        } else {
+            p.bad_validations += 1;
+        }
+        // A best checkpoint is one that exists.
+        if better || self.options.keep_best > 1 {
+            p.kept_best.push((value, RunDir::checkpoint_name(step)));
+            self.save(p, None, observer)?;
+        }
+        Ok(())
+    }
+
+    fn save(
+        &mut self,
+        p: &mut Progress,
+        finished: Option<&str>,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let step = self.trainer.step();
+        let name = RunDir::checkpoint_name(step);
+        let is_best = p.best.as_ref().is_some_and(|b| b.step == step);
+        if p.last_saved == step && finished.is_none() && step > 0 && !is_best {
+            return Ok(());
+        }
+        p.last_saved = step;
+        let state = RunState {
+            schema: 1,
+            step,
+            sampler: self.trainer.sampler.state(),
+            best: p.best.clone(),
+            bad_validations: p.bad_validations,
+            elapsed_s: p.elapsed_s(),
+            tokens_seen: p.tokens_seen,
+            settings: self.settings.clone(),
+            data_sha256: self.data_sha256.clone(),
+            base_sha256: self.base_sha256.clone(),
+            finished: finished.map(str::to_string),
+        };
+        let (dir, sha256) = self.run.save(
+            &name,
+            &self.source,
+            &self.trainer.set,
+            Some(&self.trainer.optimizer),
+            Some(&state),
+            &self.provenance,
+        )?;
+        if let Some(best) = p.best.as_ref().filter(|_| is_best) {
+            self.run.set_best(&name, best)?;
+        }
+        let lower = lower_is_better(&self.options.best_metric);
+        p.kept_best.sort_by(|a, b| if lower { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) });
+        p.kept_best.truncate(self.options.keep_best.max(1));
+        let mut protected: Vec<String> = p.kept_best.iter().map(|(_, n)| n.clone()).collect();
+        protected.extend(p.best.iter().map(|b| RunDir::checkpoint_name(b.step)));
+        self.run.prune(self.options.keep_last.max(self.options.average), &protected)?;
+        let record = TrainingRecord::Checkpoint(CheckpointRecord {
+            step,
+            path: format!("checkpoints/{name}"),
+            size_bytes: RunDir::size_bytes(&dir),
+            sha256,
+            is_best,
+        });
+        self.emit(&record, observer)
+    }
+
+    /// The mean of the last checkpoints' weights as `checkpoints/average`; becomes the best
+    /// when its validation says so.
+    fn average(&mut self, p: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
+        let names = self.run.checkpoints()?;
+        let names = &names[names.len().saturating_sub(self.options.average)..];
+        observer.phase(Some("averaging"));
+        average_into(&self.trainer, names.iter().map(|n| self.run.checkpoint_dir(n)))?;
+        let step = self.trainer.step();
+        let (dir, sha256) = self.run.save(
+            "average",
+            &self.source,
+            &self.trainer.set,
+            None,
+            None,
+            &self.provenance,
+        )?;
+        observer.phase(None);
+        let before = p.best.clone();
+        let mut is_best = false;
+        if let (Some(corpus), "nll") = (self.valid, self.options.best_metric.as_str()) {
+            let trainer = &self.trainer;
+            let loss = validate(
+                &trainer.model,
+                corpus,
+                &|d| trainer.parts(d),
+                trainer.options.label_smoothing,
+                self.options.valid_tokens,
+                |_| {},
+            )?;
+            let value = loss.total().1;
+            for record in valid_records(step, &loss, &[]) {
+                self.emit(&record, observer)?;
+            }
+            is_best = before.is_none_or(|b| value < b.value);
+            if is_best {
+                let best = Best { step, metric: "nll".into(), value };
+                self.run.set_best("average", &best)?;
+                p.best = Some(best);
+            }
+        }
+        let record = TrainingRecord::Checkpoint(CheckpointRecord {
+            step,
+            path: "checkpoints/average".into(),
+            size_bytes: RunDir::size_bytes(&dir),
+            sha256,
+            is_best,
+        });
+        self.emit(&record, observer)
+    }
+}
+
+fn lower_is_better(metric: &str) -> bool {
+    metric == "nll" || metric.eq_ignore_ascii_case("ter")
+}
+
+fn round3(v: f64) -> f64 {
+    (v * 1000.0).round() / 1000.0
+}
+
+fn valid_records(
+    step: u64,
+    loss: &ValidationLoss,
+    scores: &[(String, String, f64)],
+) -> Vec<TrainingRecord> {
+    let scores_of = |pair: &str| {
+        scores.iter().filter(|(p, ..)| p == pair).map(|(_, m, v)| (m.clone(), *v)).collect()
+    };
+    let mut records: Vec<TrainingRecord> = loss
+        .directions
+        .iter()
+        .map(|d| {
+            TrainingRecord::Valid(Valid {
+                step,
+                lang_pair: Some(d.direction.to_string()),
+                group: None,
+                loss: d.loss(),
+                nll: d.nll(),
+                ppl: d.nll().exp(),
+                tokens: d.num_tokens as u64,
+                scores: scores_of(&d.direction.to_string()),
+            })
+        })
+        .collect();
+    let (all, nll, tokens) = loss.total();
+    records.push(TrainingRecord::Valid(Valid {
+        step,
+        lang_pair: None,
+        group: Some("all".into()),
+        loss: all,
+        nll,
+        ppl: nll.exp(),
+        tokens: tokens as u64,
+        scores: scores_of("all"),
+    }));
+    records
+}
+
+/// Replaces the trainer's weights by the mean over checkpoints.
+fn average_into(trainer: &Trainer, dirs: impl Iterator<Item = std::path::PathBuf>) -> Result<()> {
+    let checkpoints =
+        dirs.map(|d| crate::model::Checkpoint::open(Path::new(&d))).collect::<Result<Vec<_>>>()?;
+    let share = 1.0 / checkpoints.len().max(1) as f64;
+    for p in trainer.set.iter() {
+        let mut sum = vec![0f64; values(&p.tensor)?.len()];
+        for c in &checkpoints {
+            for (s, v) in sum.iter_mut().zip(c.values(&p.name, p.tensor.dims())?) {
+                *s += f64::from(v);
+            }
+        }
+        change(&p.tensor, |w| {
+            for (w, s) in w.iter_mut().zip(&sum) {
+                *w = (s * share) as f32;
+            }
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! One update after another: batches, loss, gradients, clipping, optimizer. Knows nothing of
+//! files; the caller decides when to validate and save.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::corpus::{Corpus, Example};
+use super::optimizer::Adam;
+use super::sampler::{BatchPlan, Sampler};
+use super::schedule::LrSchedule;
+use crate::autograd::Gradients;
+use crate::error::{Error, Result};
+use crate::kernels::cross_entropy::LossSums;
+use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Ragged, Teacher};
+use crate::text::Direction;
+
+/// Token ids of one batch.
+pub struct Batch {
+    pub src: Ragged,
+    pub labels: Ragged,
+    /// One weight a target token.
+    pub weights: Option<Vec<f32>>,
+}
+
+/// Gathers the sentences of a batch.
+pub fn build_batch(corpus: &Corpus, examples: &[Example], indices: &[u32]) -> Batch {
+    let of = |i: &u32| examples[*i as usize];
+    let src = Ragged::new(indices.iter().map(|i| corpus.sentence(of(i).src)));
+    let labels = Ragged::new(indices.iter().map(|i| corpus.sentence(of(i).tgt)));
+    let weights = corpus.has_weights().then(|| {
+        indices
+            .iter()
+            .flat_map(|i| {
+                let e = of(i);
+                std::iter::repeat_n(e.weight, corpus.sentence_len(e.tgt))
+            })
+            .collect()
+    });
+    Batch { src, labels, weights }
+}
+
+/// What decides an update beside model, data and state.
+#[derive(Clone, Debug)]
+pub struct TrainerOptions {
+    pub schedule: LrSchedule,
+    pub label_smoothing: f32,
+    /// Largest norm of all gradients together; none means no clipping.
+    pub clip_norm: Option<f64>,
+    /// Batches of one update.
+    pub grad_accum: usize,
+    pub seed: u64,
+}
+
+/// What one update did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepReport {
+    pub step: u64,
+    pub sums: LossSums,
+    pub tokens: usize,
+    pub sentences: usize,
+    pub lr: f64,
+    /// Before clipping.
+    pub grad_norm: f64,
+    /// nll sum and tokens by direction.
+    pub by_pair: BTreeMap<String, (f64, usize)>,
+}
+
+/// Model, data and optimizer of a run.
+pub struct Trainer {
+    pub model: M2m100,
+    pub set: ParameterSet,
+    pub optimizer: Adam,
+    pub sampler: Sampler,
+    pub options: TrainerOptions,
+    gradients: Gradients,
+    parts: DirectionParts,
+}
+
+impl Trainer {
+    pub fn new(
+        model: M2m100,
+        set: ParameterSet,
+        optimizer: Adam,
+        sampler: Sampler,
+        options: TrainerOptions,
+    ) -> Result<Self> {
+        let gradients = Gradients::new(set.iter())?;
+        if gradients.is_empty() {
+            return Err(Error::usage("every parameter is frozen: nothing would be trained")
+                .flag("--freeze"));
+        }
+        let parts = DirectionParts::none(model.config());
+        Ok(Self { model, set, optimizer, sampler, options, gradients, parts })
+    }
+
+    /// Updates made so far.
+    pub fn step(&self) -> u64 {
+        self.optimizer.step()
+    }
+    pub fn gradients(&self) -> &Gradients {
+        &self.gradients
+    }
+    /// What a direction does differently; nothing in a plain model.
+    pub fn parts(&self, _direction: &Direction) -> Result<DirectionParts> {
+        Ok(self.parts.clone())
+    }
+
+    /// The batches of the next update.
+    pub fn draw(&mut self) -> Vec<BatchPlan> {
+        (0..self.options.grad_accum).map(|_| self.sampler.next_batch()).collect()
+    }
+
+    /// One update from the given batches. When loss or gradient is not finite, nothing is
+    /// changed and the error names the sentences.
+    pub fn update(&mut self, plans: &[BatchPlan]) -> Result<StepReport> {
+        let corpus: Arc<Corpus> = self.sampler.corpus().clone();
+        let step = self.step() + 1;
+        let lr = self.options.schedule.at(step);
+        let mut report = StepReport { step, lr, ..Default::default() };
+        let batches: Vec<Batch> = plans
+            .iter()
+            .map(|p| build_batch(&corpus, &corpus.directions[p.direction].examples, &p.examples))
+            .collect();
+        let total_weight: f64 = batches
+            .iter()
+            .map(|b| match &b.weights {
+                Some(w) => w.iter().map(|w| f64::from(*w)).sum(),
+                None => b.labels.num_tokens() as f64,
+            })
+            .sum();
+        let scale = (1.0 / total_weight.max(f64::MIN_POSITIVE)) as f32;
+        self.gradients.clear();
+        for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
+            let direction = &corpus.directions[plan.direction].direction;
+            let noise = Noise::new(noise_key(self.options.seed, step, i as u64));
+            let loss = self.model.train(
+                Teacher {
+                    src: &batch.src,
+                    labels: &batch.labels,
+                    weights: batch.weights.as_deref(),
+                },
+                &self.parts,
+                &noise,
+                self.options.label_smoothing,
+                scale,
+                &mut self.gradients,
+            )?;
+            if !loss.sums.loss.is_finite() {
+                return Err(not_finite("loss", step, &corpus, std::slice::from_ref(plan)));
+            }
+            report.sums.loss += loss.sums.loss;
+            report.sums.nll += loss.sums.nll;
+            report.tokens += loss.num_tokens;
+            report.sentences += plan.examples.len();
+            let pair = report.by_pair.entry(direction.to_string()).or_default();
+            pair.0 += loss.sums.nll;
+            pair.1 += loss.num_tokens;
+        }
+        report.grad_norm = Adam::gradient_norm(&self.gradients)?;
+        if !report.grad_norm.is_finite() {
+            return Err(not_finite("gradient", step, &corpus, plans));
+        }
+        let clip = match self.options.clip_norm {
+            // PyTorch's `clip_grad_norm_`, with its constant.
+            Some(max) => (max / (report.grad_norm + 1e-6)).min(1.0),
+            None => 1.0,
+        };
+        self.optimizer.update(self.set.trainable(), &self.gradients, lr, clip)?;
+        Ok(report)
+    }
+}
+
+/// A number for the masks of one batch, which a resumed run finds again.
+fn noise_key(seed: u64, step: u64, batch: u64) -> u64 {
+    use rand::RngCore;
+    super::named_rng(seed, &format!("dropout/{step}/{batch}")).next_u64()
+}
+
+fn not_finite(what: &str, step: u64, corpus: &Corpus, plans: &[BatchPlan]) -> Error {
+    let mut places: Vec<String> = Vec::new();
+    for p in plans {
+        let examples = &corpus.directions[p.direction].examples;
+        places.extend(p.examples.iter().map(|&i| corpus.place(examples[i as usize].record)));
+    }
+    let shown = places.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let more = if places.len() > 5 { ", ..." } else { "" };
+    Error::data(format!("{what} is not finite at step {step}"))
+        .found(format!("a batch of {} pairs: {shown}{more}", places.len()))
+        .hint("lower `--lr`, raise `--warmup-steps` or set `--clip-norm`")
+}

@@ -1,0 +1,3 @@
+//! Round trips, foreign fixtures, byte-for-byte determinism, generated inputs.
+
+mod tokenizer;
