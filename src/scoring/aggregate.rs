@@ -17,9 +17,17 @@ pub enum By {
     SrcLang,
     TgtLang,
     /// The field of the records at this place of [`UnitKey::fields`].
-    Field { name: String, index: usize },
+    Field {
+        name: String,
+        index: usize,
+    },
     /// A column of a file of labels.
-    Label { name: String, labels: Labels, column: usize, of: LabelOf },
+    Label {
+        name: String,
+        labels: Labels,
+        column: usize,
+        of: LabelOf,
+    },
 }
 
 /// The label of segments that lack the field.

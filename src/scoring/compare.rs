@@ -6,8 +6,8 @@ use super::Metric;
 use super::aggregate::Row;
 use super::corpus::Corpus;
 use super::resample::{
-    Averaging, Interval, Samples, Seed, Table, Test, bootstrap, paired_bootstrap_p, randomization_p,
-    randomize,
+    Averaging, Interval, Samples, Seed, Table, Test, bootstrap, paired_bootstrap_p,
+    randomization_p, randomize,
 };
 use super::signature::Resampling;
 use crate::error::{Error, Result};
@@ -318,8 +318,7 @@ fn average_pairs<'a>(
     Some(
         (0..len)
             .map(|i| {
-                let (a, b) =
-                    parts.iter().fold((0.0, 0.0), |(a, b), p| (a + p[i].0, b + p[i].1));
+                let (a, b) = parts.iter().fold((0.0, 0.0), |(a, b), p| (a + p[i].0, b + p[i].1));
                 (a / n, b / n)
             })
             .collect(),

@@ -8,4 +8,5 @@ mod demo_corpus;
 mod errors;
 mod help;
 mod pipes;
+mod score;
 mod train;
