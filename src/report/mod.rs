@@ -4,6 +4,8 @@
 pub mod panic;
 mod progress;
 mod reporter;
+mod table;
 
 pub use progress::{Progress, ProgressChoice};
 pub use reporter::{ColorChoice, Reporter, Verbosity};
+pub use table::{Align, Table, TableFormat};

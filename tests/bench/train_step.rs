@@ -13,9 +13,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use isogloss::autograd::Gradients;
-use isogloss::model::{
-    DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher,
-};
+use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher};
 use isogloss::training::{Adam, AdamSettings, named_rng};
 use rand::Rng;
 
@@ -53,14 +51,18 @@ struct Bench {
 impl Bench {
     fn new(shape: &str, tokens: usize) -> Result<Self, Box<dyn Error>> {
         let config = config(shape)?;
-        let set = ParameterSet::from_values(&config, |_| true, |name, shape| {
-            let n = shape.iter().product();
-            if name.contains("layer_norm") {
-                return Ok(vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; n]);
-            }
-            let mut rng = named_rng(1, name);
-            Ok((0..n).map(|_| rng.random_range(-0.035f32..0.035)).collect())
-        })?;
+        let set = ParameterSet::from_values(
+            &config,
+            |_| true,
+            |name, shape| {
+                let n = shape.iter().product();
+                if name.contains("layer_norm") {
+                    return Ok(vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; n]);
+                }
+                let mut rng = named_rng(1, name);
+                Ok((0..n).map(|_| rng.random_range(-0.035f32..0.035)).collect())
+            },
+        )?;
         let mut rng = named_rng(1, "sentences");
         let mut ragged = || {
             let rows: Vec<Vec<u32>> = (0..tokens / LEN)
@@ -68,8 +70,13 @@ impl Bench {
                 .collect();
             Ragged::new(rows.iter().map(Vec::as_slice))
         };
-        let settings =
-            AdamSettings { beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay: 0.0, decoupled: false };
+        let settings = AdamSettings {
+            beta1: 0.9,
+            beta2: 0.98,
+            eps: 1e-9,
+            weight_decay: 0.0,
+            decoupled: false,
+        };
         Ok(Self {
             name: format!("{shape} {tokens}"),
             model: M2m100::new(&config, &set, None)?,
@@ -101,9 +108,10 @@ impl Bench {
 
 fn peak_rss_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| {
-        l.split_whitespace().next().and_then(|v| v.parse::<f64>().ok())
-    });
+    let kib = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .and_then(|l| l.split_whitespace().next().and_then(|v| v.parse::<f64>().ok()));
     kib.unwrap_or(0.0) / 1024.0
 }
 

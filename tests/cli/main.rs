@@ -9,4 +9,5 @@ mod errors;
 mod examples;
 mod help;
 mod pipes;
+mod score;
 mod train;

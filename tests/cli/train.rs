@@ -98,8 +98,20 @@ fn a_run_learns_and_leaves_what_it_should() {
     let t = prepared();
     let run = t
         .isogloss(train(&[
-            "--max-steps", "400", "--lr", "5e-3", "--valid-every", "200", "--save-every", "100",
-            "--dropout", "0", "--json", "--log-pairs", "-o", "run",
+            "--max-steps",
+            "400",
+            "--lr",
+            "5e-3",
+            "--valid-every",
+            "200",
+            "--save-every",
+            "100",
+            "--dropout",
+            "0",
+            "--json",
+            "--log-pairs",
+            "-o",
+            "run",
         ]))
         .run();
     run.ok();
@@ -134,8 +146,19 @@ fn a_run_learns_and_leaves_what_it_should() {
     assert_eq!(names.len(), 2, "{names:?}");
 
     // The run is finished; more steps continue it, other settings do not.
-    let again = train(&["--max-steps", "400", "--lr", "5e-3", "--valid-every", "200",
-        "--dropout", "0", "--log-pairs", "-o", "run"]);
+    let again = train(&[
+        "--max-steps",
+        "400",
+        "--lr",
+        "5e-3",
+        "--valid-every",
+        "200",
+        "--dropout",
+        "0",
+        "--log-pairs",
+        "-o",
+        "run",
+    ]);
     t.isogloss(again.clone()).run().code(2).says("the run is finished (max steps)");
     let other: Vec<&str> = again.iter().map(|a| if *a == "5e-3" { "1e-3" } else { a }).collect();
     t.isogloss(other).run().code(2).says("lr: 0.005 -> 0.001");
@@ -149,7 +172,8 @@ fn a_run_learns_and_leaves_what_it_should() {
 #[test]
 fn killed_and_continued_equals_unbroken() {
     let t = prepared();
-    let common = ["--max-steps", "40", "--valid-every", "7", "--temperature", "2", "--average", "2"];
+    let common =
+        ["--max-steps", "40", "--valid-every", "7", "--temperature", "2", "--average", "2"];
     let of = |run: &'static str| train(&[&common[..], &["-o", run]].concat());
     t.isogloss(of("whole")).run().ok();
 
@@ -194,7 +218,14 @@ fn a_seed_decides_everything() {
 fn frozen_parameters_stay_as_they_are() {
     let t = prepared();
     t.isogloss(train(&[
-        "--max-steps", "4", "--freeze", "encoder", "--freeze", "embeddings", "-o", "run",
+        "--max-steps",
+        "4",
+        "--freeze",
+        "encoder",
+        "--freeze",
+        "embeddings",
+        "-o",
+        "run",
     ]))
     .run()
     .ok();
@@ -225,13 +256,23 @@ fn a_loss_that_explodes_stops_the_run() {
     let t = prepared();
     let run = t
         .isogloss(train(&[
-            "--max-steps", "200", "--lr", "1e30", "--warmup-steps", "0", "--clip-norm", "0", "-o", "run",
+            "--max-steps",
+            "200",
+            "--lr",
+            "1e30",
+            "--warmup-steps",
+            "0",
+            "--clip-norm",
+            "0",
+            "-o",
+            "run",
         ]))
         .run();
     run.code(3).says("not finite at step").says("train.jsonl:").says("--lr");
     let state: serde_json::Value = {
         let name = t.read("run/latest");
-        serde_json::from_str(&t.read(&format!("run/checkpoints/{}/state.json", name.trim()))).unwrap()
+        serde_json::from_str(&t.read(&format!("run/checkpoints/{}/state.json", name.trim())))
+            .unwrap()
     };
     assert!(state["finished"].is_null());
 }
@@ -261,15 +302,33 @@ fn bad_input_is_named() {
         ["train", "-m", "model", "--train", file, "--max-steps", "1", "-o", "run"]
     };
     let record = |src_lang: &str, tgt: serde_json::Value| {
-        format!("{}\n", serde_json::json!({"src_lang": src_lang, "tgt_lang": "bb", "src": "uno", "tgt": tgt}))
+        format!(
+            "{}\n",
+            serde_json::json!({"src_lang": src_lang, "tgt_lang": "bb", "src": "uno", "tgt": tgt})
+        )
     };
     let cases: [(&'static str, String, i32, &[&str]); 6] = [
-        ("lang.jsonl", corpus(2) + &record("ab", "x".into()), 3, &["lang.jsonl:3", "src_lang", "aa, bb, cc"]),
+        (
+            "lang.jsonl",
+            corpus(2) + &record("ab", "x".into()),
+            3,
+            &["lang.jsonl:3", "src_lang", "aa, bb, cc"],
+        ),
         ("type.jsonl", record("aa", 7.into()), 3, &["type.jsonl:1", "tgt"]),
         ("json.jsonl", corpus(1) + "{\"src\":", 3, &["json.jsonl:2", "not a JSON object"]),
         ("empty.jsonl", String::new(), 3, &["empty.jsonl", "no records"]),
-        ("blank.jsonl", record("aa", " ".into()), 3, &["no usable sentence pairs", "1 with an empty side"]),
-        ("missing.jsonl", "{\"src\":\"uno\",\"tgt\":\"dos\"}\n".into(), 3, &["missing.jsonl:1", "src_lang"]),
+        (
+            "blank.jsonl",
+            record("aa", " ".into()),
+            3,
+            &["no usable sentence pairs", "1 with an empty side"],
+        ),
+        (
+            "missing.jsonl",
+            "{\"src\":\"uno\",\"tgt\":\"dos\"}\n".into(),
+            3,
+            &["missing.jsonl:1", "src_lang"],
+        ),
     ];
     for (name, text, code, says) in cases {
         t.write(name, text);
@@ -288,7 +347,10 @@ fn bad_input_is_named() {
         .code(2)
         .says("--max-steps");
     t.write("occupied/file", "x");
-    t.isogloss(train(&["--max-steps", "1", "-o", "occupied"])).run().code(5).says("not a training run");
+    t.isogloss(train(&["--max-steps", "1", "-o", "occupied"]))
+        .run()
+        .code(5)
+        .says("not a training run");
     assert_eq!(t.read("occupied/file"), "x");
 }
 
@@ -300,8 +362,22 @@ fn long_pairs_are_left_out_cut_or_refused() {
     });
     t.write("long.jsonl", format!("{}{long}\n", corpus(6)));
     let of = |on: &'static str| {
-        ["train", "-m", "model", "--train", "long.jsonl", "--max-steps", "1", "--max-len", "12",
-            "--on-long", on, "--force", "-o", on]
+        [
+            "train",
+            "-m",
+            "model",
+            "--train",
+            "long.jsonl",
+            "--max-steps",
+            "1",
+            "--max-len",
+            "12",
+            "--on-long",
+            on,
+            "--force",
+            "-o",
+            on,
+        ]
     };
     t.isogloss(of("skip")).run().ok().says("1 of 7 pairs");
     t.isogloss(of("cut")).run().ok().says("are cut");

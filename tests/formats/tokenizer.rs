@@ -129,11 +129,14 @@ fn vocabulary_size_is_exact_or_honestly_smaller() {
         assert!(trained.vocab_size < 2000, "{}", trained.vocab_size);
         load(&trained.json, trained.vocab_size).unwrap();
     }
-    let e =
-        train_tokenizer(&corpus(1, 9), &languages(), &options(TokenizerKind::Bpe, 60, false), |_| {
-        })
-        .err()
-        .unwrap();
+    let e = train_tokenizer(
+        &corpus(1, 9),
+        &languages(),
+        &options(TokenizerKind::Bpe, 60, false),
+        |_| {},
+    )
+    .err()
+    .unwrap();
     assert_eq!(e.exit_code() as i32, 2);
     assert!(e.to_string().contains("4 language marks"), "{e}");
 }
@@ -153,10 +156,7 @@ fn sampling_depends_on_the_seed_only_when_it_samples() {
 /// Coverage below one leaves rare characters out; they count as unknown, or become bytes.
 #[test]
 fn rare_characters_are_unknown_or_bytes() {
-    let o = TokenizerOptions {
-        character_coverage: 0.95,
-        ..options(TokenizerKind::Bpe, 480, true)
-    };
+    let o = TokenizerOptions { character_coverage: 0.95, ..options(TokenizerKind::Bpe, 480, true) };
     let t = train_tokenizer(&corpus(1, 1000), &languages(), &o, |_| {}).unwrap();
     assert!(t.covered_frac >= 0.95 && t.covered_frac < 0.97, "{}", t.covered_frac);
     let bytes = load(&t.json, t.vocab_size).unwrap();
@@ -196,7 +196,8 @@ fn layout_of_both_sides() {
 #[test]
 fn text_never_becomes_a_control_token() {
     for t in [bpe(), unigram_bytes()] {
-        for text in ["</s>", "a </s> b", "__de__ <s><pad>", "x__ru__y", "＜/s＞", "<unk> </s></s>"] {
+        for text in ["</s>", "a </s> b", "__de__ <s><pad>", "x__ru__y", "＜/s＞", "<unk> </s></s>"]
+        {
             let ids = t.encode_pieces(text).unwrap();
             assert!(ids.iter().all(|&id| !t.is_control(id)), "{text} {ids:?}");
         }
@@ -229,7 +230,9 @@ fn control_tokens_in_training_text_stay_text() {
 fn batches_equal_single_sentences() {
     let t = bpe();
     let items: Vec<(&str, String)> = (0..300)
-        .map(|i| (["de", "en", "ja"][i % 3], format!("The bridge {i} ist 朝 {}", "x ".repeat(i % 40))))
+        .map(|i| {
+            (["de", "en", "ja"][i % 3], format!("The bridge {i} ist 朝 {}", "x ".repeat(i % 40)))
+        })
         .collect();
     let batch = t.encode_batch(&items, 32).unwrap();
     for ((lang, text), e) in items.iter().zip(&batch) {
@@ -470,8 +473,12 @@ proptest! {
 fn collect(v: &Value, at: String, out: &mut Vec<String>) {
     let escape = |k: &str| k.replace('~', "~0").replace('/', "~1");
     match v {
-        Value::Object(m) => m.iter().for_each(|(k, v)| collect(v, format!("{at}/{}", escape(k)), out)),
-        Value::Array(a) => a.iter().enumerate().for_each(|(i, v)| collect(v, format!("{at}/{i}"), out)),
+        Value::Object(m) => {
+            m.iter().for_each(|(k, v)| collect(v, format!("{at}/{}", escape(k)), out))
+        }
+        Value::Array(a) => {
+            a.iter().enumerate().for_each(|(i, v)| collect(v, format!("{at}/{i}"), out))
+        }
         _ => {}
     }
     out.push(at);
