@@ -33,7 +33,9 @@ impl Shape<'_> {
     }
     fn check(&self, q: &[f32], k: &[f32], v: &[f32]) {
         let end = |o: &[usize]| o.last().copied().unwrap_or(0) * self.width;
-        assert!(self.width.is_multiple_of(self.heads) && self.q_offsets.len() == self.k_offsets.len());
+        assert!(
+            self.width.is_multiple_of(self.heads) && self.q_offsets.len() == self.k_offsets.len()
+        );
         assert!(q.len() == end(self.q_offsets));
         assert!(k.len() == end(self.k_offsets) && v.len() == k.len());
         assert!(self.q_offsets.is_sorted() && self.k_offsets.is_sorted());

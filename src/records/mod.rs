@@ -4,6 +4,7 @@ mod parallel;
 mod score;
 mod segments;
 mod training;
+mod translation;
 
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
@@ -11,3 +12,4 @@ pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
 };
 pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
+pub use translation::{NBest, SCHEMA, Translation};
