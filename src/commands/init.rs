@@ -436,10 +436,12 @@ fn write_model(
     tokenizer: &[u8],
 ) -> Result<String> {
     // The tokenizer must load as every other command will load it.
-    let loaded = TextTokenizer::from_bytes(tokenizer, Path::new(hf::TOKENIZER), config)
-        .map_err(|e| match &args.tokenizer {
-            Some(path) => e.at(path),
-            None => e,
+    let loaded =
+        TextTokenizer::from_bytes(tokenizer, Path::new(hf::TOKENIZER), config).map_err(|e| {
+            match &args.tokenizer {
+                Some(path) => e.at(path),
+                None => e,
+            }
         })?;
     debug_assert_eq!(loaded.languages().codes(), languages);
 
@@ -499,9 +501,11 @@ fn provenance(args: &Args, context: &Context, config: &ModelConfig) -> Result<Pr
         .filter_map(|i| Input::parse(i).path().map(|p| ("data", p.to_path_buf())))
         .collect();
     files.extend(args.src.iter().chain(&args.tgt).map(|p| ("data", p.clone())));
-    files.extend(args.tokenizer.iter().map(|p| {
-        ("tokenizer", if p.is_dir() { p.join(hf::TOKENIZER) } else { p.clone() })
-    }));
+    files.extend(
+        args.tokenizer
+            .iter()
+            .map(|p| ("tokenizer", if p.is_dir() { p.join(hf::TOKENIZER) } else { p.clone() })),
+    );
     let mut parents = Vec::new();
     for (role, path) in files {
         parents.push(Parent {

@@ -101,8 +101,7 @@ mod tests {
         let n = fc1.len() as f64;
         let mean = fc1.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let std = (fc1.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n).sqrt();
-        let kurtosis =
-            fc1.iter().map(|&v| f64::from(v).powi(4)).sum::<f64>() / n / std.powi(4);
+        let kurtosis = fc1.iter().map(|&v| f64::from(v).powi(4)).sum::<f64>() / n / std.powi(4);
         // Standard errors for 8192 draws: 0.00022, 0.00016, 0.054.
         assert!(mean.abs() < 0.001 && (std - 0.02).abs() < 0.0007, "{mean} {std}");
         assert!((kurtosis - 3.0).abs() < 0.25, "{kurtosis}");
@@ -110,7 +109,9 @@ mod tests {
         assert!(a["model.decoder.layer_norm.weight"].values.iter().all(|&v| v == 1.0));
         assert!(a["model.decoder.layer_norm.bias"].values.iter().all(|&v| v == 0.0));
         let shared = &a[SHARED].values;
-        assert!(shared[64..128].iter().all(|&v| v == 0.0) && shared[..64].iter().all(|&v| v != 0.0));
+        assert!(
+            shared[64..128].iter().all(|&v| v == 0.0) && shared[..64].iter().all(|&v| v != 0.0)
+        );
         // Every drawn parameter differs from every other, and all change with the seed.
         let b = initial_parameters(&c, 2);
         let mut heads: Vec<Vec<u32>> = Vec::new();

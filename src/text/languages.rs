@@ -103,8 +103,7 @@ pub fn language_of_mark(token: &str) -> Option<&str> {
         && variant.len() == 4
         && upper(&variant[..1])
         && lower(&variant[1..]);
-    let mbart =
-        language.len() == 2 && lower(language) && variant.len() == 2 && upper(variant);
+    let mbart = language.len() == 2 && lower(language) && variant.len() == 2 && upper(variant);
     (nllb || mbart).then_some(token)
 }
 

@@ -13,4 +13,7 @@ pub use direction::Direction;
 pub use languages::{Languages, check_language_code, is_language_code, language_of_mark, mark_of};
 pub use sample::CorpusSample;
 pub use tokenizer::{Encoded, TextTokenizer};
-pub use train_tokenizer::{SPECIAL_TOKENS, tokenizer_config, TokenizerKind, TokenizerOptions, TrainedTokenizer, train_tokenizer};
+pub use train_tokenizer::{
+    SPECIAL_TOKENS, TokenizerKind, TokenizerOptions, TrainedTokenizer, tokenizer_config,
+    train_tokenizer,
+};

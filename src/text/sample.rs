@@ -110,10 +110,8 @@ impl CorpusSample {
                 }
             }
         }
-        let mut words: Vec<Word> = words
-            .into_iter()
-            .map(|(text, (weight, count))| Word { text, weight, count })
-            .collect();
+        let mut words: Vec<Word> =
+            words.into_iter().map(|(text, (weight, count))| Word { text, weight, count }).collect();
         words.sort_unstable_by(|a, b| a.text.cmp(&b.text));
         words
     }

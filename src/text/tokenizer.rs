@@ -289,8 +289,7 @@ impl TextTokenizer {
     /// `tokenizer.decode(ids, skip_special_tokens=True)` gives with the same file. Any prefix of
     /// a sequence may be decoded; half a character of byte pieces shows as U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        let kept: Vec<u32> =
-            ids.iter().copied().filter(|id| !self.hidden.contains(id)).collect();
+        let kept: Vec<u32> = ids.iter().copied().filter(|id| !self.hidden.contains(id)).collect();
         catch_unwind(AssertUnwindSafe(|| {
             self.tokenizer.decode(&kept, true).map_err(|e| e.to_string())
         }))
@@ -340,7 +339,9 @@ fn prepare(value: &mut Value) -> Result<Languages> {
                 model.insert("dropout".into(), Value::Null);
             }
         }
-        _ => return Err(Error::artifact("not a tokenizer.json").key("model").expected("an object")),
+        _ => {
+            return Err(Error::artifact("not a tokenizer.json").key("model").expected("an object"));
+        }
     }
     let mut marks = Vec::new();
     for token in root.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -364,8 +365,9 @@ fn prepare(value: &mut Value) -> Result<Languages> {
     }
     marks.sort();
     if let Some(pair) = marks.windows(2).find(|w| w[0].0 == w[1].0) {
-        return Err(Error::artifact(format!("language `{}` has two marks", pair[0].0))
-            .key("added_tokens"));
+        return Err(
+            Error::artifact(format!("language `{}` has two marks", pair[0].0)).key("added_tokens")
+        );
     }
     Ok(Languages::new(marks))
 }

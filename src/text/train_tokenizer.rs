@@ -131,8 +131,7 @@ pub fn train_tokenizer(
                 .map(|(t, _)| t.clone())
                 .chain(languages.iter().map(|l| mark_of(l)))
                 .collect();
-            let bpe =
-                bpe_trainer::train(&words, &alphabet, num_pieces, &reserved, &mut on_merge);
+            let bpe = bpe_trainer::train(&words, &alphabet, num_pieces, &reserved, &mut on_merge);
             let merges: Vec<Value> = bpe
                 .merges
                 .iter()
@@ -255,10 +254,10 @@ pub fn tokenizer_config(languages: &[String], max_len: usize) -> Value {
         "bos_token": "<s>",
         "clean_up_tokenization_spaces": false,
         "eos_token": "</s>",
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": max_len,
         "pad_token": "<pad>",
         "tokenizer_class": "PreTrainedTokenizerFast",
         "unk_token": "<unk>",
     })
 }
-

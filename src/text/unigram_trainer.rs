@@ -42,10 +42,8 @@ pub(super) fn train(
     // The trainer multiplies counts by lengths and adds them in u32.
     let total: u64 = counts.iter().map(|(s, n)| n.saturating_mul(s.chars().count() as u64)).sum();
     let scale = (f64::from(u32::MAX / 4) / total.max(1) as f64).min(1.0 / 1024.0);
-    let sentences: Vec<(String, u32)> = counts
-        .into_iter()
-        .map(|(s, n)| (s, ((n as f64 * scale).round() as u32).max(1)))
-        .collect();
+    let sentences: Vec<(String, u32)> =
+        counts.into_iter().map(|(s, n)| (s, ((n as f64 * scale).round() as u32).max(1))).collect();
 
     let fault = |cause: String| Error::data("cannot train a Unigram tokenizer").cause(cause);
     let trainer = UnigramTrainer::builder()

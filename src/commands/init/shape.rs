@@ -245,7 +245,8 @@ mod tests {
     fn presets_and_overrides() {
         let c = config("").unwrap();
         assert_eq!((c.d_model, c.encoder_layers, c.decoder_ffn_dim), (256, 3, 1024));
-        let c = config("--preset big --decoder-layers 2 --ffn-dim 64 --encoder-ffn-dim 32").unwrap();
+        let c =
+            config("--preset big --decoder-layers 2 --ffn-dim 64 --encoder-ffn-dim 32").unwrap();
         assert_eq!((c.d_model, c.encoder_layers, c.decoder_layers), (1024, 6, 2));
         assert_eq!((c.encoder_ffn_dim, c.decoder_ffn_dim), (32, 64));
         for preset in ["tiny", "small", "iwslt", "deep", "base", "big"] {
