@@ -190,7 +190,7 @@ fn animal_food(verb: Verb) -> &'static [Noun] {
 
 fn make_definite(act: &mut Act) {
     if let Some(Np::Noun(p)) = &mut act.object
-        && p.det == Det::A
+        && matches!(p.det, Det::A | Det::Count(_))
     {
         p.det = Det::The;
     }
