@@ -14,7 +14,7 @@ use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, 
 const BLOCK: usize = 256;
 const BLOCK_STRIDE: usize = BLOCK + LANES;
 /// Rows whose logits are in the cache at once.
-const TILE: usize = 12;
+const TILE: usize = 16;
 /// Rows that pass a block before the next block's weights are read.
 const HEIGHT: usize = 384;
 
