@@ -228,6 +228,12 @@ impl Error {
     pub fn place(&self) -> &Place {
         &self.0.place
     }
+    pub fn expectation(&self) -> Option<&str> {
+        self.0.expected.as_deref()
+    }
+    pub fn causes(&self) -> &[String] {
+        &self.0.causes
+    }
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }

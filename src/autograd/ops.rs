@@ -87,11 +87,11 @@ impl Tape {
             return Ok(x.clone());
         }
         let dims = x.tensor().dims().to_vec();
-        let out = tensor(dropout::apply(&*values(x.tensor())?, d), &dims)?;
+        let out = tensor(dropout::apply(&values(x.tensor())?, d), &dims)?;
         let to = x.source();
         Ok(self.push(out, &[to], || {
             Box::new(move |incoming, back| {
-                let dx = dropout::apply(&*values(incoming.tensor())?, d);
+                let dx = dropout::apply(&values(incoming.tensor())?, d);
                 back.add_owned(to, tensor(dx, &dims)?)
             })
         }))
@@ -100,7 +100,7 @@ impl Tape {
     /// `x + dropout(h)`: the residual connection.
     pub fn residual(&self, x: &Value, h: &Value, d: Dropout) -> Result<Value> {
         let dims = x.tensor().dims().to_vec();
-        let out = tensor(dropout::add(&*values(x.tensor())?, &*values(h.tensor())?, d), &dims)?;
+        let out = tensor(dropout::add(&values(x.tensor())?, &values(h.tensor())?, d), &dims)?;
         let (to_x, to_h) = (x.source(), h.source());
         Ok(self.push(out, &[to_x, to_h], || {
             Box::new(move |incoming, back| {
@@ -109,7 +109,7 @@ impl Tape {
                     back.add(to_h, g.clone())?;
                     return back.add(to_x, g);
                 }
-                let dh = dropout::apply(&*values(incoming.tensor())?, d);
+                let dh = dropout::apply(&values(incoming.tensor())?, d);
                 back.add_owned(to_h, tensor(dh, &dims)?)?;
                 // The gradient itself moves on, so that later sums happen in place.
                 back.add_incoming(to_x, incoming)

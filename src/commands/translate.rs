@@ -1,13 +1,362 @@
-//! `isogloss translate`: A filter: text or records in, translations out, in order
+//! `isogloss translate`: a filter. Text or records in, translations out, in order.
+
+mod reader;
+mod stream;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
 
 use crate::cli::Context;
-use crate::error::{Error, Result};
+use crate::cli::values::inputs_or_stdin;
+use crate::decoding::{
+    BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
+use crate::formats::provenance::TOOL;
+use crate::io::{Input, Output};
+use crate::model::Checkpoint;
+use crate::model::inference::InferenceModel;
+use crate::records::{InputFormat, ReadOptions, SCHEMA};
+use crate::text::TextTokenizer;
+use reader::{ReaderOptions, spawn};
+use stream::{TranslationStream, Writing};
 
-/// A filter: text or records in, translations out, in order
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// One hypothesis a line
+    Text,
+    /// One `translation` record a line
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnLong {
+    /// Keep the beginning; the record says `truncated`
+    Cut,
+    /// Stop
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Stopping {
+    /// When no running hypothesis seems able to beat the finished ones
+    False,
+    /// As soon as there are enough finished hypotheses
+    True,
+    /// When no running hypothesis can beat the finished ones at any length
+    Never,
+}
+
+/// Translate text or records, in order
+///
+/// A filter: one line or record in, one line or record out, whatever it holds. Records may
+/// each name their own languages; fields this program does not know are carried through, so
+/// that references reach `isogloss score`. Search and scores are those of `generate` in
+/// transformers. A sentence's translation never depends on what it is batched with.
+///
+/// Example:
+///   isogloss translate -m model test.jsonl | isogloss score --metric chrf -
+///   isogloss translate -m model --src-lang en --tgt-lang de < lines.txt > lines.de
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {}
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Text or records; `-` or nothing is standard input
+    #[arg(value_name = "FILE", value_parser = parse_input)]
+    pub inputs: Vec<Input>,
+    /// Model directory, or a run (its best checkpoint)
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// List the model's languages and exit
+    #[arg(long)]
+    pub list_langs: bool,
+    /// Source language of lines, and of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub src_lang: Option<String>,
+    /// Target language of lines, and of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub tgt_lang: Option<String>,
+    /// Format of the input; else by extension and content
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
+    pub input_format: Option<InputFormat>,
+    /// Translate each record's target side into its source language
+    #[arg(long, conflicts_with = "both_directions", help_heading = "Input")]
+    pub reverse: bool,
+    /// Translate each record both ways: two records out for each one in
+    #[arg(long, help_heading = "Input")]
+    pub both_directions: bool,
+    /// What to do with a source that is longer than the model's positions
+    #[arg(long, value_enum, default_value = "cut", help_heading = "Input")]
+    pub on_long: OnLong,
+    /// Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3
+    #[arg(long, help_heading = "Input")]
+    pub skip_bad: bool,
+    /// The same, for at most N broken lines
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub max_errors: Option<u64>,
 
-pub fn run(_args: &Args, _context: &Context) -> Result<Outcome> {
-    Err(Error::bug("not written yet"))
+    /// Hypotheses kept at each step; 1 is greedy search
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Decoding")]
+    pub beam_size: usize,
+    /// Scores are divided by length to this power
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true,
+        help_heading = "Decoding"
+    )]
+    pub length_penalty: f64,
+    /// Most tokens of a translation, language and end mark included; default: one and a half
+    /// times the source and 50 more
+    #[arg(long, value_name = "N", help_heading = "Decoding")]
+    pub max_new_tokens: Option<usize>,
+    /// No end before this many tokens
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Decoding")]
+    pub min_new_tokens: usize,
+    /// When beam search ends (transformers' `early_stopping`)
+    #[arg(long, value_enum, default_value = "false", help_heading = "Decoding")]
+    pub early_stopping: Stopping,
+    /// No n-gram of this size twice in a translation; 0 allows all
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Decoding")]
+    pub no_repeat_ngram_size: usize,
+    /// A token id that is never chosen; may be repeated
+    #[arg(long, value_name = "ID", help_heading = "Decoding")]
+    pub suppress_token: Vec<u32>,
+    /// Hypotheses in each record
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Decoding")]
+    pub n_best: usize,
+    /// Log probability of each token in each record
+    #[arg(long, help_heading = "Decoding")]
+    pub token_scores: bool,
+    /// Do not search: score each record's reference
+    #[arg(long, help_heading = "Decoding")]
+    pub score_given: bool,
+
+    /// Sentences decoded at once; changes speed and memory, never a translation
+    #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Decoding")]
+    pub batch_size: usize,
+    /// Tokens decoded at once: sources and longest possible translations
+    #[arg(long, value_name = "N", default_value_t = 16384, help_heading = "Decoding")]
+    pub batch_tokens: usize,
+    /// Sentences between the oldest unfinished and the newest read
+    #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Decoding")]
+    pub window: usize,
+
+    /// Shape of standard output; default: text for text, records for records
+    #[arg(short, long, value_enum, help_heading = "Output")]
+    pub format: Option<OutputFormat>,
+    /// Begin with a `header` record
+    #[arg(long, help_heading = "Output")]
+    pub header: bool,
+    /// End with a `summary` record
+    #[arg(long, help_heading = "Output")]
+    pub summary: bool,
+    /// Write every line at once, also to a file or pipe
+    #[arg(long, help_heading = "Output")]
+    pub line_buffered: bool,
+}
+
+fn parse_input(s: &str) -> std::result::Result<Input, std::convert::Infallible> {
+    Ok(Input::parse(s))
+}
+
+impl Args {
+    fn check(&self) -> Result<()> {
+        let at_least_one = |flag: &str, n: usize| {
+            if n > 0 {
+                Ok(())
+            } else {
+                Err(Error::usage("value is out of range").flag(flag).expected("at least 1"))
+            }
+        };
+        at_least_one("--beam-size", self.beam_size)?;
+        at_least_one("--n-best", self.n_best)?;
+        at_least_one("--batch-size", self.batch_size)?;
+        at_least_one("--batch-tokens", self.batch_tokens)?;
+        at_least_one("--window", self.window)?;
+        at_least_one("--max-new-tokens", self.max_new_tokens.unwrap_or(1))?;
+        if self.n_best > self.beam_size {
+            return Err(Error::usage("more hypotheses are asked for than the beam holds")
+                .flag("--n-best")
+                .found(self.n_best.to_string())
+                .expected(format!("at most --beam-size {}", self.beam_size)));
+        }
+        if !self.length_penalty.is_finite() {
+            return Err(Error::usage("value is not a number").flag("--length-penalty"));
+        }
+        if self.score_given && (self.n_best > 1 || self.no_repeat_ngram_size > 0) {
+            return Err(Error::usage(
+                "options of search with `--score-given`, which does not search",
+            )
+            .flag("--score-given"));
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> DecodingOptions {
+        DecodingOptions {
+            beam_size: self.beam_size,
+            n_best: self.n_best,
+            length_penalty: self.length_penalty,
+            early_stopping: match self.early_stopping {
+                Stopping::False => EarlyStopping::Heuristic,
+                Stopping::True => EarlyStopping::Full,
+                Stopping::Never => EarlyStopping::Never,
+            },
+            max_new_tokens: match self.max_new_tokens {
+                Some(n) => MaxNewTokens::Fixed(n),
+                None => MaxNewTokens::BySource { limit: usize::MAX },
+            },
+            min_new_tokens: self.min_new_tokens,
+            no_repeat_ngram_size: self.no_repeat_ngram_size,
+            suppress_tokens: self.suppress_token.clone(),
+        }
+    }
+
+    /// One line that names model and search (style of sacrebleu's signatures).
+    fn signature(&self, checkpoint: &Checkpoint) -> Result<String> {
+        let sha256 = checkpoint.sha256()?;
+        let maxlen =
+            self.max_new_tokens.map_or_else(|| "1.5*src+50".to_string(), |n| n.to_string());
+        Ok(format!(
+            "model:{}@{}|beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
+            checkpoint.name(),
+            &sha256[..8],
+            self.beam_size,
+            self.length_penalty,
+            env!("CARGO_PKG_VERSION"),
+        ))
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    args.check()?;
+    let checkpoint = Checkpoint::open(&args.model)?;
+    let tokenizer = Arc::new(TextTokenizer::load(checkpoint.dir(), &checkpoint.config)?);
+    let mut out = Output::stdout(args.line_buffered);
+    if args.list_langs {
+        for code in tokenizer.languages().codes() {
+            out.line(code)?;
+        }
+        out.flush()?;
+        return Ok(Outcome::Ok);
+    }
+    for (flag, lang) in [("--src-lang", &args.src_lang), ("--tgt-lang", &args.tgt_lang)] {
+        if let Some(lang) = lang {
+            tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag(flag))?;
+        }
+    }
+    if let Some(id) =
+        args.suppress_token.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
+    {
+        return Err(Error::usage(format!("token id {id} is not in the vocabulary"))
+            .flag("--suppress-token")
+            .expected(format!("below {}", checkpoint.config.vocab_size)));
+    }
+    let inputs = if args.inputs.is_empty() && Input::Stdin.is_terminal() {
+        context.report.status("reading from the terminal; end with Ctrl-D");
+        vec![Input::Stdin]
+    } else {
+        inputs_or_stdin(&args.inputs, "isogloss translate -m model test.jsonl")?
+    };
+    if context.dry_run {
+        out.line(&format!("model: {}", checkpoint.dir().display()))?;
+        for i in &inputs {
+            if i.path().is_some() {
+                i.open()?;
+            }
+            out.line(&format!("reads: {}", i.name().display()))?;
+        }
+        out.line("writes: translations to standard output")?;
+        out.flush()?;
+        return Ok(Outcome::Ok);
+    }
+
+    let model = InferenceModel::from_checkpoint(&checkpoint)?;
+    let signature =
+        if args.header || args.summary { Some(args.signature(&checkpoint)?) } else { None };
+    let started = std::time::Instant::now();
+    let feed = spawn(
+        inputs,
+        Arc::clone(&tokenizer),
+        ReaderOptions {
+            read: ReadOptions {
+                format: args.input_format,
+                src_lang: args.src_lang.clone(),
+                tgt_lang: args.tgt_lang.clone(),
+            },
+            reverse: args.reverse,
+            both_directions: args.both_directions,
+            score_given: args.score_given,
+            max_len: model.max_len(),
+            refuse_long: args.on_long == OnLong::Error,
+            tolerate: if args.skip_bad { u64::MAX } else { args.max_errors.unwrap_or(0) },
+        },
+        args.window,
+    )?;
+    let writing = Writing {
+        format: args.format,
+        n_best: args.n_best,
+        token_scores: args.token_scores,
+        header: args.header.then(|| {
+            json!({
+                "type": "header", "kind": "translation", "schema": SCHEMA, "tool": TOOL,
+                "command": "translate", "args": args_of(context), "signature": signature,
+            })
+        }),
+    };
+    let mut stream = TranslationStream::new(feed, &model, &tokenizer, context, out, writing);
+    let limits =
+        BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
+    let mut session = Session::new(&model, context.threads, args.options());
+    decode(&mut session, limits, &mut stream)?;
+    let totals = stream.finish()?;
+    let mut out = totals.out;
+    if args.summary {
+        let elapsed = started.elapsed().as_secs_f64();
+        out.record(&json!({
+            "type": "summary", "num_records": totals.num_items,
+            "num_warnings": context.report.num_warnings(),
+            "num_errors": totals.num_errors,
+            "elapsed_s": (elapsed * 1e3).round() / 1e3,
+            "tok_per_s": (totals.num_tokens as f64 / elapsed.max(1e-9)).round(),
+            "signature": signature,
+            "status": if totals.num_errors == 0 { "ok" } else { "errors" },
+        }))?;
+    }
+    out.flush()?;
+    match totals.first_error {
+        Some(e) => Err(e.hint(format!(
+            "{} broken of {}; each has a line of its own in the output",
+            totals.num_errors, totals.num_items
+        ))),
+        None => Ok(Outcome::Ok),
+    }
+}
+
+/// The settings that decide what a translation is.
+fn args_of(context: &Context) -> serde_json::Value {
+    let names = [
+        "beam_size",
+        "length_penalty",
+        "max_new_tokens",
+        "min_new_tokens",
+        "early_stopping",
+        "no_repeat_ngram_size",
+        "suppress_token",
+        "n_best",
+        "score_given",
+        "reverse",
+        "both_directions",
+    ];
+    context
+        .settings
+        .iter()
+        .filter(|(k, _)| names.contains(&k.as_str()))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

@@ -18,6 +18,9 @@ pub mod packed;
 pub mod simd;
 pub mod storage;
 
+#[cfg(test)]
+mod reference;
+
 /// Rows a task works on, so that tasks hold some tens of thousands of values.
 pub(crate) fn rows_per_task(row_len: usize) -> usize {
     (16384 / row_len.max(1)).max(1)

@@ -106,7 +106,7 @@ impl ModelConfig {
             ("encoder_attention_heads", self.encoder_attention_heads),
             ("decoder_attention_heads", self.decoder_attention_heads),
         ] {
-            if self.d_model % h != 0 {
+            if !self.d_model.is_multiple_of(h) {
                 return Some((name, format!("{h} does not divide d_model {}", self.d_model)));
             }
         }
@@ -135,7 +135,7 @@ impl ModelConfig {
                 format!("`{}` is not supported, `relu` is", self.activation_function),
             ));
         }
-        if self.d_model % 2 != 0 {
+        if !self.d_model.is_multiple_of(2) {
             return Some(("d_model", format!("{} is odd", self.d_model)));
         }
         None

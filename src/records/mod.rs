@@ -1,7 +1,15 @@
 //! JSON Lines contracts: one struct per record kind, its reader and writer.
 
 mod parallel;
+mod score;
+mod segments;
 mod training;
+mod translation;
 
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
+pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
+pub use segments::{
+    RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
+};
 pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
+pub use translation::{NBest, SCHEMA, Translation};

@@ -280,13 +280,11 @@ pub fn from_map(map: Map<String, Value>) -> Result<ParallelRecord> {
             r.src_lang = Some(src_lang);
             r.tgt_lang = Some(tgt_lang);
         }
-        _ => {
-            for name in ["hyp", "mt", "translation"] {
-                if let Some(s) = text_field(&map, name)? {
-                    r.hyp = Some(s);
-                    break;
-                }
-            }
+        _ => r.hyp = text_field(&map, "translation")?,
+    }
+    for name in ["mt", "hyp"] {
+        if let Some(s) = text_field(&map, name)? {
+            r.hyp = Some(s);
         }
     }
     r.raw = map;

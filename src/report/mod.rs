@@ -1,6 +1,11 @@
 //! Progress, notes and warnings on standard error, tables and figures: the only room that
 //! draws. It decides nothing; it shows what it is given.
 
+pub mod panic;
+mod progress;
 mod reporter;
+mod table;
 
-pub use reporter::{ColorChoice, Progress, ProgressChoice, Reporter, Verbosity};
+pub use progress::{Progress, ProgressChoice};
+pub use reporter::{ColorChoice, Reporter, Verbosity};
+pub use table::{Align, Table, TableFormat};

@@ -254,6 +254,7 @@ pub fn tokenizer_config(languages: &[String], max_len: usize) -> Value {
         "bos_token": "<s>",
         "clean_up_tokenization_spaces": false,
         "eos_token": "</s>",
+        "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": max_len,
         "pad_token": "<pad>",
         "tokenizer_class": "PreTrainedTokenizerFast",

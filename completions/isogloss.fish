@@ -1,0 +1,272 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_isogloss_global_optspecs
+    string join \n q/quiet v/verbose progress= progress-interval= color= seed= threads= device= dtype= deterministic json config= dry-run dump-config force warnings-as-errors h/help V/version
+end
+
+function __fish_isogloss_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_isogloss_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_isogloss_using_subcommand
+    set -l cmd (__fish_isogloss_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c isogloss -n "__fish_isogloss_needs_command" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_needs_command" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_needs_command" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_needs_command" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_needs_command" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_needs_command" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_needs_command" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_needs_command" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_needs_command" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_needs_command" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_needs_command" -s V -l version -d 'Print version'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'A filter: text or records in, translations out, in order'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file of ours (or a peer\'s checkpoint) is'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s o -l output -d 'Model directory to write' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l input-format -d 'Format of the inputs; by default from the file name, else from the first line' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One source sentence per line; languages by flags'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l src-lang -d 'Language of the source side where records do not say' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tgt-lang -d 'Language of the target side where records do not say' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l src -d 'Source side of a line-aligned pair of files; needs `--tgt` and both languages' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tgt -d 'Target side of a line-aligned pair of files' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l languages -d 'Further languages to give a mark to, beside those of the text' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l vocab-size -d 'Vocabulary entries, special tokens and language marks included [default: 8000]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tokenizer-model -d 'How pieces are learnt' -r -f -a "bpe\t'Byte-pair merges'
+unigram\t'Unigram language model; minutes of training for each megabyte of text'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l character-coverage -d 'Share of the text\'s characters that get a piece of their own; the others become `<unk>`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tokenizer-temperature -d 'Languages are weighted by (sentences)^(1/T): 1 keeps their shares, more evens them out' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tokenizer-sentences -d 'Sentences of each language to learn from; more are sampled down to this' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l tokenizer -d 'Use this tokenizer.json (or the one in this directory) instead of training one' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l preset -d 'Shape to start from [default: small]' -r -f -a "tiny\t'd_model 64, 2+2 layers, 2 heads, ffn 256: tests and demonstrations'
+small\t'd_model 256, 3+3 layers, 4 heads, ffn 1024: a first model on a CPU'
+iwslt\t'd_model 512, 6+6 layers, 4 heads, ffn 1024, dropout 0.3: fairseq\'s IWSLT shape'
+deep\t'd_model 512, 12+1 layers, 8 heads, ffn 2048: deep encoder, shallow decoder, fast to decode'
+base\t'd_model 512, 6+6 layers, 8 heads, ffn 2048: Transformer-base (Vaswani et al. 2017)'
+big\t'd_model 1024, 6+6 layers, 16 heads, ffn 4096, dropout 0.3: Transformer-big'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l model-config -d 'Take the shape from this config.json' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l d-model -d 'Width of the model' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l encoder-layers -d 'Layers of the encoder' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l decoder-layers -d 'Layers of the decoder' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l heads -d 'Attention heads in every layer' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l ffn-dim -d 'Neurons of every feed-forward block' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l encoder-ffn-dim -d 'Neurons of the encoder\'s feed-forward blocks' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l decoder-ffn-dim -d 'Neurons of the decoder\'s feed-forward blocks' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l max-positions -d 'Longest sequence in pieces, marks included' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dropout -d 'Dropout of embeddings and sub-layers while training' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l attention-dropout -d 'Dropout of attention weights' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l activation-dropout -d 'Dropout inside feed-forward blocks' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-std -d 'Standard deviation of the random weights' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l byte-fallback -d 'Spell characters without a piece in bytes (256 entries) instead of `<unk>`'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train -d 'Parallel text to train on; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid -d 'Parallel text to validate on; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s o -l output -d 'Run directory to fill' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l method -d 'What is trained' -r -f -a "full\t'All parameters of the model'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l init-from -d 'Take the weights from this model or run instead of MODEL\'s' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l input-format -d 'Format of the text; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One source sentence per line; languages by flags'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l src-lang -d 'Source language of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tgt-lang -d 'Target language of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l direction -d 'Only these directions, such as `en-de`; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-len -d 'Longest side in tokens, marks included; default the model\'s limit' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
+cut\t'Keep the beginning'
+error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-steps -d 'Updates to make in all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-epochs -d 'Passes over the data to make in all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-minutes -d 'Minutes to train in all, earlier starts included' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l patience -d 'Stop after so many validations without improvement' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l batch-tokens -d 'Tokens of a batch (the longer side counts)' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l grad-accum -d 'Batches of one update; each holds one direction' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l temperature -d 'Directions are drawn in proportion to pairs^(1/T)' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lr -d 'Highest learning rate' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l min-lr -d 'Lowest learning rate after warm-up' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lr-schedule -d 'How the learning rate changes' -r -f -a "inverse-sqrt\t'Warm-up, then `lr * sqrt(warmup / step)` (Vaswani et al. 2017, section 5.3)'
+linear\t'Warm-up, then a straight line to `--min-lr` at `--max-steps`'
+cosine\t'Warm-up, then half a cosine to `--min-lr` at `--max-steps` (Loshchilov and Hutter 2017)'
+constant\t'Warm-up, then `--lr`'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l warmup-steps -d 'Updates over which the learning rate rises' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l optimizer -r -f -a "adam\t'Weight decay goes through the gradient (Kingma and Ba 2015)'
+adamw\t'Weight decay acts on the weights (Loshchilov and Hutter 2019)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta1 -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta2 -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l eps -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l weight-decay -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l clip-norm -d 'Largest norm of all gradients together; 0 for no clipping' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l label-smoothing -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dropout -d 'Replaces the configuration\'s dropout' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l attention-dropout -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l activation-dropout -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l freeze -d 'Parameters to leave as they are: all, embeddings, encoder, decoder, attention, feed-forward, layer-norms, biases, or a pattern; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train-only -d 'Train these parameters only; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-every -d 'Updates between validations' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l best-metric -d 'What decides which checkpoint is best: nll, or a metric of `--valid-metric`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l save-every -d 'Updates between checkpoints' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l keep-last -d 'Checkpoints kept beside the best' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l keep-best -d 'Best checkpoints kept' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l average -d 'At the end, average the last N checkpoints into `checkpoints/average`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-every -d 'Updates between log records' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s f -l format -d 'Shape of standard output' -r -f -a "text\t'One readable line per event'
+jsonl\t'The records of `log.jsonl`'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dump-batches -d 'Write the token ids of every batch to a file, for comparison with other programs' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l both-directions -d 'Use every pair in both directions (the default)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-both-directions -d 'Use pairs only in the direction they are written'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-pairs -d 'Log the loss of each direction too'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'Continue an unfinished run (the default)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "translate" -d 'A filter: text or records in, translations out, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "inspect" -d 'Say what any file of ours (or a peer\'s checkpoint) is'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,13 @@
+//! Black-box tests of the binary: a module per subcommand, plus help, configuration, errors
+//! and pipes. One binary, because linking the tensor library is the slow part.
+
+mod support;
+
+mod config;
+mod demo_corpus;
+mod errors;
+mod examples;
+mod help;
+mod pipes;
+mod score;
+mod train;

@@ -1,0 +1,4 @@
+//! Round trips, foreign fixtures, byte-for-byte determinism, generated inputs.
+
+mod hostile;
+mod tokenizer;
