@@ -36,6 +36,13 @@ impl Random {
         self.below(100) < share
     }
 
+    /// Like words of real text, a few items come often and many seldom: the first of a list are
+    /// drawn most.
+    pub fn pick_skewed<T: Copy>(&mut self, items: &[T]) -> T {
+        let first = self.below(items.len());
+        items[first.min(self.below(items.len()))]
+    }
+
     pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }

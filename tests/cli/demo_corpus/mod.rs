@@ -4,6 +4,7 @@
 #[path = "../../../examples/demo_corpus/generator/mod.rs"]
 mod generator;
 
+mod moods;
 mod parts;
 mod say;
 mod sentences;

@@ -1,5 +1,6 @@
-//! Short ways to write a meaning down.
+//! Short ways to write a meaning down, and to compare what is said with what is expected.
 
+use super::generator::languages::{ENGLISH, PARTNERS};
 use super::generator::meaning::{
     Act, Clause, Det, Link, Np, Person, Phrase, Predicate, Quantity, Sentence, Tense,
 };
@@ -132,5 +133,13 @@ impl Clause {
 
     pub fn when(self, time: Clause) -> Sentence {
         Sentence { subordinate: Some((Link::When, time)), ..self.stated() }
+    }
+}
+
+/// `expected`: English, then the partners in the order of their codes.
+pub fn check(sentence: &Sentence, expected: [&str; 7]) {
+    let languages = std::iter::once(&ENGLISH).chain(PARTNERS);
+    for (language, expected) in languages.zip(expected) {
+        assert_eq!((language.linearize)(sentence), expected, "{}", language.code);
     }
 }
