@@ -3,7 +3,7 @@
 //! Without arguments a random model is made and some batch and beam sizes are timed. With
 //! `-- --serve MODEL` it answers requests on standard input, so that a driver
 //! (`tests/bench/translate_peers.py`) can take turns with another system: one JSON object a line,
-//! `{"sources": [[...]], "batch": 16, "beam": 5, "tokens": 32}`; the answer is a line of JSON with
+//! `{"sources": [[...]], "batch": 16, "beam": 5, "tokens": 32, "threads": 2}`; the answer is a line of JSON with
 //! `seconds`. Every hypothesis gets exactly `tokens` tokens.
 
 use std::io::{BufRead, Write};
@@ -21,7 +21,7 @@ fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     match args.as_slice() {
-        [flag, dir] if flag == "--serve" => serve(Path::new(dir), threads),
+        [flag, dir] if flag == "--serve" => serve(Path::new(dir)),
         [] => measure(threads),
         _ => Err("usage: decode [--serve MODEL]".into()),
     }
@@ -62,14 +62,21 @@ fn decode(
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn serve(dir: &Path, threads: usize) -> Result<(), Failure> {
+fn serve(dir: &Path) -> Result<(), Failure> {
     let model = InferenceModel::from_checkpoint(&Checkpoint::open(dir)?)?;
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let request: serde_json::Value = serde_json::from_str(&line?)?;
         let number = |key: &str| request[key].as_u64().map(|n| n as usize).ok_or(format!("no `{key}`"));
         let sources: Vec<Vec<u32>> = serde_json::from_value(request["sources"].clone())?;
-        let seconds = decode(&model, &sources, number("batch")?, number("beam")?, number("tokens")?, threads)?;
+        let seconds = decode(
+            &model,
+            &sources,
+            number("batch")?,
+            number("beam")?,
+            number("tokens")?,
+            number("threads")?,
+        )?;
         writeln!(out, "{}", serde_json::json!({ "seconds": seconds }))?;
         out.flush()?;
     }

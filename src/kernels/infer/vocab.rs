@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::buffer::{Buffer, SharedMut};
+use super::buffer::{Arena, Buffer, SharedMut};
 use super::simd::{Isa, LANES, Simd, exp, simd_fn};
 use super::team::Worker;
 use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, product};
@@ -13,9 +13,7 @@ use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, 
 /// with the work would change the rounding.
 const BLOCK: usize = 256;
 const BLOCK_STRIDE: usize = BLOCK + LANES;
-/// Rows whose logits are in the cache at once.
-const TILE: usize = 12;
-/// Rows that pass a block before the next block's weights are read.
+/// Rows whose logits of a block are in the second-level cache at once.
 const HEIGHT: usize = 384;
 
 /// A token with its logit. Better ones come first: the greater logit, then the lower id.
@@ -58,7 +56,7 @@ pub struct OutputLayer {
 }
 
 impl OutputLayer {
-    pub fn new(weight: PackedMatrix, bias: Option<&[f32]>) -> Self {
+    pub fn new(arena: &mut Arena, weight: PackedMatrix, bias: Option<&[f32]>) -> Self {
         let n = weight.n();
         let mut full = vec![f32::NEG_INFINITY; weight.num_panels() * PANEL];
         match bias {
@@ -66,7 +64,7 @@ impl OutputLayer {
             None => full[..n].fill(0.0),
         }
         // Columns that pad the last panel become minus infinity and vanish.
-        Self { linear: PackedLinear::new(weight, &[&full]) }
+        Self { linear: PackedLinear::new(arena, weight, &[&full]) }
     }
     pub fn weight(&self) -> &PackedMatrix {
         &self.linear.weight
@@ -96,7 +94,7 @@ pub struct TopK {
     /// `[rows, blocks]`: maximum and sum of exponentials below it.
     stats: Vec<(f32, f32)>,
     pub norms: Vec<Normalizer>,
-    /// `[threads, TILE * BLOCK_STRIDE]`
+    /// `[threads, min(rows, HEIGHT), BLOCK_STRIDE]`
     scratch: Buffer,
 }
 
@@ -116,7 +114,7 @@ impl TopK {
         }
         self.norms.clear();
         self.norms.resize(rows, Normalizer::default());
-        self.scratch.ensure(threads * TILE * BLOCK_STRIDE);
+        self.scratch.ensure(threads * rows.min(HEIGHT) * BLOCK_STRIDE);
     }
 
     /// The best candidates of a row, best first: `capacity` of them, or the whole vocabulary.
@@ -185,44 +183,36 @@ impl OutputLayer {
         block: usize,
         top: SharedTopK<'_>,
     ) {
-        let panels = self.weight().num_panels();
-        let per_block = BLOCK / PANEL;
-        let range = block * per_block..((block + 1) * per_block).min(panels);
-        let width = range.len() * PANEL;
-        let blocks = self.num_blocks();
-        let tiles = rows.len().div_ceil(TILE);
-        let mut first = rows.start;
-        for t in 0..tiles {
-            let count = rows.len() / tiles + usize::from(t < rows.len() % tiles);
-            // SAFETY: the scratch is this thread's; rows and columns lie inside the operands.
-            unsafe {
-                let logits =
-                    top.scratch.slice_mut(thread * TILE * BLOCK_STRIDE, TILE * BLOCK_STRIDE);
-                let from = x.data.ptr(first * x.stride);
-                let to = logits.as_mut_ptr();
-                product(
-                    isa,
-                    &self.linear,
-                    from,
-                    x.stride,
-                    count,
-                    range.clone(),
-                    to,
-                    BLOCK_STRIDE,
-                    Epilogue::Set,
-                );
-                for r in 0..count {
-                    let row = first + r;
-                    let logits = &logits[r * BLOCK_STRIDE..][..width];
-                    let at = thread * top.rows + row;
-                    let list = top.lists.slice_mut(at * top.capacity, top.capacity);
-                    let held = &mut top.counts.slice_mut(at, 1)[0];
-                    let n = self.weight().n();
-                    top.stats.slice_mut(row * blocks + block, 1)[0] =
-                        reduce(isa, logits, (block * BLOCK) as u32, n as u32, list, held);
-                }
+        let (n, blocks) = (self.weight().n() as u32, self.num_blocks());
+        let first_panel = block * (BLOCK / PANEL);
+        let panels = first_panel..(first_panel + BLOCK / PANEL).min(self.weight().num_panels());
+        let width = panels.len() * PANEL;
+        let room = top.rows.min(HEIGHT) * BLOCK_STRIDE;
+        // SAFETY: the scratch and the lists are this thread's; rows and columns lie inside the
+        // operands.
+        unsafe {
+            let logits = top.scratch.slice_mut(thread * room, room);
+            let from = x.data.ptr(rows.start * x.stride);
+            let to = logits.as_mut_ptr();
+            let linear = &self.linear;
+            product(
+                isa,
+                linear,
+                from,
+                x.stride,
+                rows.len(),
+                panels,
+                to,
+                BLOCK_STRIDE,
+                Epilogue::Set,
+            );
+            for (logits, row) in logits.chunks_exact(BLOCK_STRIDE).zip(rows) {
+                let at = thread * top.rows + row;
+                let list = top.lists.slice_mut(at * top.capacity, top.capacity);
+                let held = &mut top.counts.slice_mut(at, 1)[0];
+                top.stats.slice_mut(row * blocks + block, 1)[0] =
+                    reduce(isa, &logits[..width], (block * BLOCK) as u32, n, list, held);
             }
-            first += count;
         }
     }
 }
@@ -341,6 +331,12 @@ mod tests {
     use crate::kernels::infer::team::Team;
     use crate::kernels::packed::row_stride;
 
+    fn output(dense: &[f32], k: usize, bias: Option<&[f32]>) -> OutputLayer {
+        let mut arena = Arena::with_capacity(dense.len());
+        let weight = PackedMatrix::pack(&mut arena, &[dense], k);
+        OutputLayer::new(&mut arena, weight, bias)
+    }
+
     fn run(
         layer: &OutputLayer,
         x: &mut Buffer,
@@ -366,7 +362,7 @@ mod tests {
             let dense: Vec<f32> =
                 (0..n * k).map(|i| ((i * 7919 % 13) as f32 - 6.0) / 4.0).collect();
             let bias: Vec<f32> = (0..n).map(|i| (i % 3) as f32 / 8.0).collect();
-            let layer = OutputLayer::new(PackedMatrix::pack(&[&dense], k), Some(&bias));
+            let layer = output(&dense, k, Some(&bias));
             let stride = row_stride(k);
             let mut x = Buffer::zeros(rows * stride);
             for r in 0..rows {
@@ -412,7 +408,7 @@ mod tests {
     fn not_a_number_is_noticed() {
         let k = 8;
         let dense: Vec<f32> = (0..600 * k).map(|i| (i as f32).sin()).collect();
-        let layer = OutputLayer::new(PackedMatrix::pack(&[&dense], k), None);
+        let layer = output(&dense, k, None);
         let stride = row_stride(k);
         for isa in Isa::available() {
             let mut x = Buffer::zeros(2 * stride);

@@ -143,7 +143,7 @@ impl<'m> Decoder<'m> {
         let split = if groups.len() >= 4 * threads { 1 } else { heads };
         let width = heads / split;
 
-        let work = count * model.size_bytes() / 4;
+        let work = count * model.num_values / 2;
         self.team.run(work, &|w| {
             // SAFETY of all phases: each piece writes its own rows, columns, or heads of a
             // sentence, and a barrier lies between a write and the reads of it. The set `isa`

@@ -50,7 +50,7 @@ impl InferenceModel {
 
         let (rows, scratch) = work.shared();
         let isa = self.isa;
-        team.run(tokens * self.base.size_bytes() / 8, &|w| {
+        team.run(tokens * self.num_values / 2, &|w| {
             // SAFETY of all phases: each piece writes its own rows, columns or sentences, and a
             // barrier lies between a write and the reads of it. The set `isa` was detected.
             w.each(sentences.len(), |i| {

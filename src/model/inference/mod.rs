@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::kernels::embedding::sinusoidal_positions;
+use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::model::{Checkpoint, ModelConfig};
@@ -26,6 +27,8 @@ pub use weights::{DirectionWeights, FinalNorms};
 pub struct InferenceModel {
     config: ModelConfig,
     isa: Isa,
+    /// In all packed matrices: what reading one token costs.
+    num_values: usize,
     /// The one embedding matrix: looked up for tokens, and the output layer.
     output: OutputLayer,
     /// `[max_len + offset, d_model]`.
@@ -45,14 +48,18 @@ impl InferenceModel {
     pub fn with_isa(checkpoint: &Checkpoint, isa: Isa) -> Result<Self> {
         let config = checkpoint.config.clone();
         let pad = config.pad_token_id as usize;
+        let mut arena = Arena::with_capacity(weights::packed_len(&config));
+        let base = DirectionWeights::load(checkpoint, &mut arena)?;
+        let output = weights::load_output(checkpoint, &mut arena)?;
         Ok(Self {
             isa,
-            output: weights::load_output(checkpoint)?,
+            num_values: (base.size_bytes() + output.size_bytes()) / size_of::<f32>(),
+            output,
             // Positions begin behind the padding row, and decoding may use one more than a
             // source of full length.
             positions: sinusoidal_positions(config.max_len() + pad + 2, config.d_model, pad),
             norms: FinalNorms::load(checkpoint)?,
-            base: Arc::new(DirectionWeights::load(checkpoint)?),
+            base: Arc::new(base),
             config,
         })
     }
@@ -69,7 +76,7 @@ impl InferenceModel {
 
     /// What the weights occupy.
     pub fn size_bytes(&self) -> usize {
-        self.output.size_bytes() + self.base.size_bytes()
+        self.num_values * size_of::<f32>()
     }
 
     /// The longest sequence either side can hold, decoder start included.

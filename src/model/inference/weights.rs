@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::kernels::packed::{PackedLinear, PackedMatrix};
-use crate::model::checkpoint::{Checkpoint, SHARED};
+use crate::model::ModelConfig;
+use crate::model::checkpoint::{Checkpoint, SHARED, parameter_shapes};
 
 pub struct LayerNormWeights {
     pub weight: Vec<f32>,
@@ -69,13 +71,13 @@ impl FinalNorms {
 }
 
 impl DirectionWeights {
-    pub fn load(c: &Checkpoint) -> Result<Self> {
+    pub fn load(c: &Checkpoint, arena: &mut Arena) -> Result<Self> {
         let encoder = (0..c.config.encoder_layers)
             .map(|i| {
                 let layer = format!("model.encoder.layers.{i}");
                 Ok(Arc::new(EncoderLayer {
-                    self_attn: load_self_attention(c, &layer)?,
-                    feed_forward: load_feed_forward(c, &layer, c.config.encoder_ffn_dim)?,
+                    self_attn: load_self_attention(c, arena, &layer)?,
+                    feed_forward: load_feed_forward(c, arena, &layer, c.config.encoder_ffn_dim)?,
                 }))
             })
             .collect::<Result<_>>()?;
@@ -83,9 +85,9 @@ impl DirectionWeights {
             .map(|i| {
                 let layer = format!("model.decoder.layers.{i}");
                 Ok(Arc::new(DecoderLayer {
-                    self_attn: load_self_attention(c, &layer)?,
-                    encoder_attn: load_cross_attention(c, &layer)?,
-                    feed_forward: load_feed_forward(c, &layer, c.config.decoder_ffn_dim)?,
+                    self_attn: load_self_attention(c, arena, &layer)?,
+                    encoder_attn: load_cross_attention(c, arena, &layer)?,
+                    feed_forward: load_feed_forward(c, arena, &layer, c.config.decoder_ffn_dim)?,
                 }))
             })
             .collect::<Result<_>>()?;
@@ -109,11 +111,22 @@ impl DirectionWeights {
     }
 }
 
+/// Values that all packed matrices of a model take, or a little more.
+pub fn packed_len(c: &ModelConfig) -> usize {
+    parameter_shapes(c)
+        .values()
+        .map(|shape| match shape.as_slice() {
+            [n, k] => PackedLinear::packed_len(*n, *k),
+            _ => 0,
+        })
+        .sum()
+}
+
 /// The shared embedding as output layer, with the final bias where one is stored.
-pub fn load_output(c: &Checkpoint) -> Result<OutputLayer> {
+pub fn load_output(c: &Checkpoint, arena: &mut Arena) -> Result<OutputLayer> {
     let d = c.config.d_model;
-    let weight = PackedMatrix::pack(&[&c.values(SHARED, &[c.config.vocab_size, d])?], d);
-    Ok(OutputLayer::new(weight, c.final_logits_bias()?.as_deref()))
+    let weight = PackedMatrix::pack(arena, &[&c.values(SHARED, &[c.config.vocab_size, d])?], d);
+    Ok(OutputLayer::new(arena, weight, c.final_logits_bias()?.as_deref()))
 }
 
 fn load_norm(c: &Checkpoint, name: &str) -> Result<LayerNormWeights> {
@@ -127,6 +140,7 @@ fn load_norm(c: &Checkpoint, name: &str) -> Result<LayerNormWeights> {
 /// Several maps of one input as one product, stacked in the order of `names`.
 fn load_linear(
     c: &Checkpoint,
+    arena: &mut Arena,
     layer: &str,
     names: &[&str],
     n: usize,
@@ -141,34 +155,47 @@ fn load_linear(
         names.iter().map(|name| values(name, "bias", &[n])).collect::<Result<_>>()?;
     let parts: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let bias: Vec<&[f32]> = biases.iter().map(Vec::as_slice).collect();
-    Ok(PackedLinear::new(PackedMatrix::pack(&parts, k), &bias))
+    let weight = PackedMatrix::pack(arena, &parts, k);
+    Ok(PackedLinear::new(arena, weight, &bias))
 }
 
-fn load_self_attention(c: &Checkpoint, layer: &str) -> Result<SelfAttention> {
+fn load_self_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Result<SelfAttention> {
     let d = c.config.d_model;
     let names = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
     Ok(SelfAttention {
         norm: load_norm(c, &format!("{layer}.self_attn_layer_norm"))?,
-        in_proj: load_linear(c, layer, &names, d, d)?,
-        out_proj: load_linear(c, layer, &["self_attn.out_proj"], d, d)?,
+        in_proj: load_linear(c, arena, layer, &names, d, d)?,
+        out_proj: load_linear(c, arena, layer, &["self_attn.out_proj"], d, d)?,
     })
 }
 
-fn load_cross_attention(c: &Checkpoint, layer: &str) -> Result<CrossAttention> {
+fn load_cross_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Result<CrossAttention> {
     let d = c.config.d_model;
     Ok(CrossAttention {
         norm: load_norm(c, &format!("{layer}.encoder_attn_layer_norm"))?,
-        q_proj: load_linear(c, layer, &["encoder_attn.q_proj"], d, d)?,
-        kv_proj: load_linear(c, layer, &["encoder_attn.k_proj", "encoder_attn.v_proj"], d, d)?,
-        out_proj: load_linear(c, layer, &["encoder_attn.out_proj"], d, d)?,
+        q_proj: load_linear(c, arena, layer, &["encoder_attn.q_proj"], d, d)?,
+        kv_proj: load_linear(
+            c,
+            arena,
+            layer,
+            &["encoder_attn.k_proj", "encoder_attn.v_proj"],
+            d,
+            d,
+        )?,
+        out_proj: load_linear(c, arena, layer, &["encoder_attn.out_proj"], d, d)?,
     })
 }
 
-fn load_feed_forward(c: &Checkpoint, layer: &str, ffn: usize) -> Result<FeedForward> {
+fn load_feed_forward(
+    c: &Checkpoint,
+    arena: &mut Arena,
+    layer: &str,
+    ffn: usize,
+) -> Result<FeedForward> {
     let d = c.config.d_model;
     Ok(FeedForward {
         norm: load_norm(c, &format!("{layer}.final_layer_norm"))?,
-        fc1: load_linear(c, layer, &["fc1"], ffn, d)?,
-        fc2: load_linear(c, layer, &["fc2"], d, ffn)?,
+        fc1: load_linear(c, arena, layer, &["fc1"], ffn, d)?,
+        fc2: load_linear(c, arena, layer, &["fc2"], d, ffn)?,
     })
 }

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Translation speed beside CTranslate2, in turns, on random models.
+
+Both decode the same token ids and give every sentence exactly 32 tokens, so that the work is
+equal. Needs ctranslate2, torch and transformers, and the built benchmark:
+
+    cargo build --release --bench decode
+    python tests/bench/translate_peers.py --program target/release/deps/decode-HASH --work DIR
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import time
+
+TOKENS = 32
+# d_model, layers a side, heads, ffn_dim, vocabulary
+SHAPES = {"A": (256, 3, 4, 1024, 8000), "B": (512, 6, 8, 2048, 32000)}
+
+
+def build(shape, work):
+    """A random model in the layout of transformers, and the same for CTranslate2."""
+    hf, ct2 = os.path.join(work, shape), os.path.join(work, f"{shape}-ct2-float32")
+    if os.path.exists(os.path.join(ct2, "model.bin")):
+        return hf, ct2
+    import ctranslate2.converters.transformers as converters
+    import torch
+    from transformers import M2M100Config, M2M100ForConditionalGeneration
+
+    d, layers, heads, ffn, vocab = SHAPES[shape]
+    torch.manual_seed(7)
+    model = M2M100ForConditionalGeneration(M2M100Config(
+        vocab_size=vocab, d_model=d, encoder_layers=layers, decoder_layers=layers,
+        encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=ffn,
+        decoder_ffn_dim=ffn, max_position_embeddings=256, scale_embedding=True)).eval()
+    model.save_pretrained(hf)
+
+    class Tokenizer:
+        """The little that the converter asks of a tokenizer; a trained one is not needed."""
+        additional_special_tokens = []
+        special_tokens_map = {}
+        sep_token = None
+        bos_token, pad_token, eos_token, unk_token = "<s>", "<pad>", "</s>", "<unk>"
+        bos_token_id, pad_token_id, eos_token_id, unk_token_id = 0, 1, 2, 3
+        names = vocabulary(vocab)
+
+        def get_vocab(self):
+            return {t: i for i, t in enumerate(self.names)}
+
+        def convert_ids_to_tokens(self, i):
+            return self.names[i]
+
+    with torch.no_grad():
+        spec = converters.M2M100Loader()(model, Tokenizer())
+    spec.validate()
+    spec.optimize(quantization=None)
+    shutil.rmtree(ct2, ignore_errors=True)
+    os.makedirs(ct2)
+    spec.save(ct2)
+    return hf, ct2
+
+
+def vocabulary(size):
+    return ["<s>", "<pad>", "</s>", "<unk>"] + [f"t{i}" for i in range(4, size)]
+
+
+def sources(n, vocab):
+    """Sentences of 10 to 40 ids, the end mark last."""
+    rng = random.Random(1)
+    return [[rng.randrange(10, vocab) for _ in range(rng.randint(10, 40) - 1)] + [2] for _ in range(n)]
+
+
+class Ours:
+    def __init__(self, program, model):
+        self.process = subprocess.Popen(
+            [program, "--serve", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, ids, batch, beam, threads, cpu):
+        request = {"sources": ids, "batch": batch, "beam": beam, "tokens": TOKENS, "threads": threads}
+        before = self.cpu_seconds()
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        seconds = json.loads(self.process.stdout.readline())["seconds"]
+        return self.cpu_seconds() - before if cpu else seconds
+
+    def cpu_seconds(self):
+        """Of the first thread, which does all the work when there is only one."""
+        with open(f"/proc/{self.process.pid}/schedstat") as f:
+            return int(f.read().split()[0]) / 1e9
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--program", required=True)
+    ap.add_argument("--work", default="/tmp/isogloss-bench")
+    ap.add_argument("--shapes", default="A,B")
+    ap.add_argument("--batches", default="1,16,64")
+    ap.add_argument("--beams", default="1,5")
+    ap.add_argument("--rounds", type=int, default=5)
+    ap.add_argument("--threads", type=int, default=os.cpu_count())
+    ap.add_argument("--cpu-time", action="store_true",
+                    help="one thread, processor seconds: for a machine that is not idle")
+    a = ap.parse_args()
+    if a.cpu_time:
+        # Read when the library is loaded.
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+        a.threads = 1
+    import ctranslate2
+
+    clock = time.process_time if a.cpu_time else time.perf_counter
+    print(f"{'shape':5} {'batch':>5} {'beam':>4} {'isogloss':>9} {'CTranslate2':>11} {'ratio':>6}  tokens a second")
+    for shape in a.shapes.split(","):
+        hf, ct2 = build(shape, a.work)
+        ours = Ours(a.program, hf)
+        peer = ctranslate2.Translator(ct2, device="cpu", compute_type="float32",
+                                      inter_threads=1, intra_threads=a.threads)
+        names = vocabulary(SHAPES[shape][4])
+        for batch in map(int, a.batches.split(",")):
+            for beam in map(int, a.beams.split(",")):
+                ids = sources(max(batch, 4), SHAPES[shape][4])
+                order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+                groups = [order[i:i + batch] for i in range(0, len(ids), batch)]
+                tokens = [[[names[t] for t in ids[i]] for i in g] for g in groups]
+
+                def run_peer():
+                    start = clock()
+                    for g in tokens:
+                        result = peer.translate_batch(
+                            g, beam_size=beam, max_batch_size=0, min_decoding_length=TOKENS,
+                            max_decoding_length=TOKENS, max_input_length=0)
+                        assert all(len(r.hypotheses[0]) == TOKENS for r in result)
+                    return clock() - start
+
+                times = {"ours": [], "peer": []}
+                for i in range(a.rounds + 1):
+                    mine, theirs = ours.run(ids, batch, beam, a.threads, a.cpu_time), run_peer()
+                    if i > 0:
+                        times["ours"].append(mine)
+                        times["peer"].append(theirs)
+                rate = {k: len(ids) * TOKENS / statistics.median(v) for k, v in times.items()}
+                ratio = statistics.median(t / o for o, t in zip(times["ours"], times["peer"]))
+                print(f"{shape:5} {batch:5} {beam:4} {rate['ours']:9.0f} {rate['peer']:11.0f} {ratio:6.2f}", flush=True)
+        ours.close()
+
+
+if __name__ == "__main__":
+    main()
