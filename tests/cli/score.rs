@@ -147,20 +147,21 @@ fn the_gate_in_a_table() {
     let all = value(&scores.records(), "BLEU", "micro");
     let signature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0";
     let sacrebleu = |score: f64| {
-        format!("{{\n \"name\": \"BLEU\",\n \"score\": {score:.1},\n \"signature\": \"{signature}\"\n}}\n")
+        format!(
+            "{{\n \"name\": \"BLEU\",\n \"score\": {score:.1},\n \"signature\": \"{signature}\"\n}}\n"
+        )
     };
     t.write("sacrebleu.json", sacrebleu(all));
     t.write("high.json", format!("[\n{}]\n", sacrebleu(all + 20.0)));
-    let two: String = records(0).lines().filter(|l| !l.contains("en-is")).fold(
-        String::new(),
-        |mut all, line| {
+    let two: String =
+        records(0).lines().filter(|l| !l.contains("en-is")).fold(String::new(), |mut all, line| {
             all += line;
             all.push('\n');
             all
-        },
-    );
+        });
     t.write("two.jsonl", &two);
-    let one: String = two.lines().filter(|l| l.contains("de-en")).map(|l| format!("{l}\n")).collect();
+    let one: String =
+        two.lines().filter(|l| l.contains("de-en")).map(|l| format!("{l}\n")).collect();
     t.write("one.jsonl", one);
 
     let cases: [(&str, &str, &[&str], i32); 19] = [
@@ -217,9 +218,11 @@ fn the_gate_in_a_table() {
 #[test]
 fn the_contract_line_ends_with_the_failing_rows() {
     let t = sandbox();
-    let run = t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl", "--max-drop", "bleu=9"]);
+    let run =
+        t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl", "--max-drop", "bleu=9"]);
     insta::assert_snapshot!("score_gate", run.run().code(1).transcript());
-    let run = t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl", "--max-drop", "bleu=9"]);
+    let run =
+        t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl", "--max-drop", "bleu=9"]);
     let run = run.arg("--json").run();
     let gates: Vec<Value> =
         run.code(1).records().into_iter().filter(|r| r["type"] == "gate").collect();
@@ -253,7 +256,11 @@ fn significance() {
     let gate = ["--max-drop", "bleu=0.5", "--max-p"];
     t.isogloss(args).args(gate).arg("0.001").run().ok();
     t.isogloss(args).args(gate).arg("1").run().code(1);
-    t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl"]).args(gate).arg("1").run().code(2);
+    t.isogloss(["score", "bad.jsonl", "--baseline", "good.jsonl"])
+        .args(gate)
+        .arg("1")
+        .run()
+        .code(2);
 
     // Equal seeds, equal numbers; sacrebleu's variable and our flag are one.
     let interval = |name: &str, seed: &str, flag: &[&str]| {
@@ -281,9 +288,8 @@ fn formats() {
         page.push('\n');
     }
     insta::assert_snapshot!("score_formats", page);
-    let alone = t
-        .isogloss(["score", "--hyp", "hyp.txt", "--ref", "ref.txt", "-b", "-w", "4"])
-        .run();
+    let alone =
+        t.isogloss(["score", "--hyp", "hyp.txt", "--ref", "ref.txt", "-b", "-w", "4"]).run();
     assert_eq!(alone.ok().stdout(), "42.2107\n");
     let short = t.isogloss(["score", "--hyp", "hyp.txt", "--ref", "ref.txt", "--short"]).run();
     assert!(short.ok().stdout().contains("#:1|c:mixed|e:no|tok:13a|s:exp|v:2.6.0"));
@@ -306,8 +312,7 @@ fn joins_and_foreign_forms() {
     let run = t.isogloss(["score", "h.jsonl", "--ref", "r.jsonl", "--json"]).run();
     assert_eq!(score(&run), aligned);
     // TSV, and what fairseq-generate prints.
-    let rows: String =
-        hyps.lines().zip(refs.lines()).map(|(h, r)| format!("{h}\t{r}\n")).collect();
+    let rows: String = hyps.lines().zip(refs.lines()).map(|(h, r)| format!("{h}\t{r}\n")).collect();
     t.write("both.tsv", format!("hyp\tref\n{rows}"));
     assert_eq!(score(&t.isogloss(["score", "both.tsv", "--json"]).run()), aligned);
     let fairseq: String = hyps
@@ -325,11 +330,17 @@ fn joins_and_foreign_forms() {
     // Plain text as a baseline borrows the references of the records.
     let lines: String = records(0)
         .lines()
-        .map(|l| format!("{}\n", serde_json::from_str::<Value>(l).unwrap()["hyp"].as_str().unwrap()))
+        .map(|l| {
+            format!("{}\n", serde_json::from_str::<Value>(l).unwrap()["hyp"].as_str().unwrap())
+        })
         .collect();
     t.write("base.txt", lines);
-    t.isogloss(["score", "good.jsonl", "--baseline", "base.txt", "--max-drop", "bleu=0"]).run().ok();
-    t.isogloss(["score", "bad.jsonl", "--baseline", "base.txt", "--max-drop", "bleu=0"]).run().code(1);
+    t.isogloss(["score", "good.jsonl", "--baseline", "base.txt", "--max-drop", "bleu=0"])
+        .run()
+        .ok();
+    t.isogloss(["score", "bad.jsonl", "--baseline", "base.txt", "--max-drop", "bleu=0"])
+        .run()
+        .code(1);
 }
 
 #[test]
@@ -376,9 +387,22 @@ fn any_bytes() {
         (state >> 33) as usize % n
     };
     let pieces: [&[u8]; 16] = [
-        b"{\"hyp\":\"", b"\",\"tgt\":\"", b"\"}\n", b"\n", b"\r\n", b"\t", b"\xff\xfe", b"\xed\xa0\x80",
-        "漢字 é".as_bytes(), b"\\u0000", b"[[[[", b"H-0\t-1\tx\n", b"hyp\tref\n", b"1.5,,-",
-        b"\x1c\x1f \x0b", b"a b c a b c",
+        b"{\"hyp\":\"",
+        b"\",\"tgt\":\"",
+        b"\"}\n",
+        b"\n",
+        b"\r\n",
+        b"\t",
+        b"\xff\xfe",
+        b"\xed\xa0\x80",
+        "漢字 é".as_bytes(),
+        b"\\u0000",
+        b"[[[[",
+        b"H-0\t-1\tx\n",
+        b"hyp\tref\n",
+        b"1.5,,-",
+        b"\x1c\x1f \x0b",
+        b"a b c a b c",
     ];
     for round in 0..30 {
         let mut bytes = Vec::new();

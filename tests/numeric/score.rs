@@ -225,9 +225,7 @@ fn compare_pair(texts: &Texts, b: &[String], expected: &Value, name: &str) {
     let confidence = expected["confidence"].as_i64().expect("number");
     let what = match expected["test"].as_str() {
         Some("bs") => significance(Some(Test::Bootstrap), false, n, 0),
-        _ if confidence > 0 => {
-            significance(Some(Test::Randomization), true, confidence as u64, n)
-        }
+        _ if confidence > 0 => significance(Some(Test::Randomization), true, confidence as u64, n),
         _ => significance(Some(Test::Randomization), false, 0, n),
     };
     let baseline = texts.score(&texts.a, &metrics, Keep::Double);
