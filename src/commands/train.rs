@@ -18,9 +18,8 @@ use crate::records::{InputFormat, ReadOptions};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
     Adam, AdamSettings, Corpus, CorpusOptions, LrSchedule, ModelSource, OnLong, ParameterGroup,
-    RunDir, RunState, STOP_SIGNAL, Sampler, SamplerSettings, ScheduleKind, Session,
-    SessionOptions, Settings, Trainer, TrainerOptions, differences, is_trained, read_moments,
-    read_state,
+    RunDir, RunState, STOP_SIGNAL, Sampler, SamplerSettings, ScheduleKind, Session, SessionOptions,
+    Settings, Trainer, TrainerOptions, differences, is_trained, read_moments, read_state,
 };
 use observer::TrainObserver;
 
@@ -177,7 +176,12 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
     pub valid_every: u64,
     /// What decides which checkpoint is best: nll, or a metric of `--valid-metric`
-    #[arg(long, value_name = "NAME", default_value = "nll", help_heading = "Validation and output")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "nll",
+        help_heading = "Validation and output"
+    )]
     pub best_metric: String,
     /// Updates between checkpoints
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
@@ -438,7 +442,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 },
                 Parent {
                     role: "train_tokens".into(),
-                    name: args.train.iter().map(|t| display_name(Path::new(t))).collect::<Vec<_>>().join(","),
+                    name: args
+                        .train
+                        .iter()
+                        .map(|t| display_name(Path::new(t)))
+                        .collect::<Vec<_>>()
+                        .join(","),
                     sha256: data_sha256.clone(),
                 },
             ],

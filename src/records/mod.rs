@@ -3,5 +3,5 @@
 mod parallel;
 mod training;
 
-pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
+pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
 pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};

@@ -225,13 +225,20 @@ impl Corpus {
             let (Some(a), Some(b)) = (&r.src_lang, &r.tgt_lang) else { continue };
             let direction = Direction::new(a.clone(), b.clone());
             if options.both_directions || options.reverse {
-                by_direction
-                    .entry(direction.reversed())
-                    .or_default()
-                    .push(Example { src: tgt, tgt: src, weight, record });
+                by_direction.entry(direction.reversed()).or_default().push(Example {
+                    src: tgt,
+                    tgt: src,
+                    weight,
+                    record,
+                });
             }
             if options.both_directions || !options.reverse {
-                by_direction.entry(direction).or_default().push(Example { src, tgt, weight, record });
+                by_direction.entry(direction).or_default().push(Example {
+                    src,
+                    tgt,
+                    weight,
+                    record,
+                });
             }
         }
         self.summary.num_tokens = self.tokens.len() as u64;

@@ -27,7 +27,10 @@ impl ParameterGroup {
         }
         let names: Vec<&str> = GROUPS.iter().map(|(n, _)| *n).collect();
         Err(Error::usage(format!("unknown parameter group `{text}`"))
-            .expected(format!("{} or a pattern such as `model.encoder.layers.0.*`", names.join(", ")))
+            .expected(format!(
+                "{} or a pattern such as `model.encoder.layers.0.*`",
+                names.join(", ")
+            ))
             .suggest(text, names))
     }
 
@@ -38,7 +41,7 @@ impl ParameterGroup {
             "embeddings" => shared,
             "encoder" => !shared && name.starts_with("model.encoder."),
             "decoder" => !shared && name.starts_with("model.decoder."),
-            "attention" => name.contains("_attn.") ,
+            "attention" => name.contains("_attn."),
             "feed-forward" => name.contains(".fc1.") || name.contains(".fc2."),
             "layer-norms" => name.contains("layer_norm."),
             "biases" => name.ends_with(".bias"),

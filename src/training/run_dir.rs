@@ -297,8 +297,7 @@ pub fn read_moments<'a>(
         .ok_or_else(|| Error::artifact("optimizer state has no step").at(file.path()))?;
     let moments = trainable
         .map(|p| {
-            let read =
-                |kind| file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()));
+            let read = |kind| file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()));
             Ok(Moments { first: read("exp_avg")?, second: read("exp_avg_sq")? })
         })
         .collect::<Result<Vec<_>>>()?;

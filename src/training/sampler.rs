@@ -77,12 +77,7 @@ impl Sampler {
         let lanes = corpus
             .directions
             .iter()
-            .map(|d| Lane {
-                name: d.direction.to_string(),
-                epoch: 0,
-                next: 0,
-                batches: Vec::new(),
-            })
+            .map(|d| Lane { name: d.direction.to_string(), epoch: 0, next: 0, batches: Vec::new() })
             .collect();
         Self {
             rng: named_rng(settings.seed, "sampler/directions"),
@@ -161,11 +156,7 @@ impl Sampler {
     pub fn state(&self) -> SamplerState {
         SamplerState {
             draws: self.rng.get_word_pos().to_string(),
-            lanes: self
-                .lanes
-                .iter()
-                .map(|l| (l.name.clone(), (l.epoch, l.next as u64)))
-                .collect(),
+            lanes: self.lanes.iter().map(|l| (l.name.clone(), (l.epoch, l.next as u64))).collect(),
             sentences_seen: self.sentences_seen,
         }
     }
@@ -179,8 +170,7 @@ impl Sampler {
             let &(epoch, next) = state.lanes.get(&self.lanes[d].name).ok_or_else(broken)?;
             self.lanes[d].epoch = epoch;
             self.lanes[d].next = next as usize;
-            self.lanes[d].batches =
-                if next > 0 { self.batches(d, epoch) } else { Vec::new() };
+            self.lanes[d].batches = if next > 0 { self.batches(d, epoch) } else { Vec::new() };
             if self.lanes[d].next > self.lanes[d].batches.len() {
                 return Err(broken());
             }

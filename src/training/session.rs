@@ -473,13 +473,9 @@ fn valid_records(
 }
 
 /// Replaces the trainer's weights by the mean over checkpoints.
-fn average_into(
-    trainer: &Trainer,
-    dirs: impl Iterator<Item = std::path::PathBuf>,
-) -> Result<()> {
-    let checkpoints = dirs
-        .map(|d| crate::model::Checkpoint::open(Path::new(&d)))
-        .collect::<Result<Vec<_>>>()?;
+fn average_into(trainer: &Trainer, dirs: impl Iterator<Item = std::path::PathBuf>) -> Result<()> {
+    let checkpoints =
+        dirs.map(|d| crate::model::Checkpoint::open(Path::new(&d))).collect::<Result<Vec<_>>>()?;
     let share = 1.0 / checkpoints.len().max(1) as f64;
     for p in trainer.set.iter() {
         let mut sum = vec![0f64; values(&p.tensor)?.len()];

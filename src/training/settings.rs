@@ -40,10 +40,8 @@ pub const HARMLESS: [&str; 22] = [
 /// More steps are harmless unless the learning rate depends on the last step.
 pub fn differences(old: &Settings, new: &Settings) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let ends_matter = matches!(
-        new.get("lr_schedule").and_then(Value::as_str),
-        Some("linear" | "cosine")
-    );
+    let ends_matter =
+        matches!(new.get("lr_schedule").and_then(Value::as_str), Some("linear" | "cosine"));
     let show = |v: Option<&Value>| v.map_or_else(|| "(none)".to_string(), Value::to_string);
     names
         .into_iter()

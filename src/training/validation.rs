@@ -55,8 +55,11 @@ pub fn validate(
         let parts = parts(&d.direction)?;
         let mut order: Vec<u32> = (0..d.examples.len() as u32).collect();
         order.sort_by_key(|&i| corpus.sentence_len(d.examples[i as usize].tgt));
-        let mut loss =
-            DirectionLoss { direction: d.direction.clone(), sums: LossSums::default(), num_tokens: 0 };
+        let mut loss = DirectionLoss {
+            direction: d.direction.clone(),
+            sums: LossSums::default(),
+            num_tokens: 0,
+        };
         let mut rest = &order[..];
         while !rest.is_empty() {
             let mut tokens = 0;

@@ -1,4 +1,6 @@
 //! Black-box tests of the binary: a module per subcommand, plus help, configuration, errors
 //! and pipes. One binary, because linking the tensor library is the slow part.
 
+mod init;
+mod inspect;
 mod support;

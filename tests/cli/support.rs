@@ -214,10 +214,7 @@ impl Finished {
         for dir in [&real, &self.dir] {
             text = text.replace(&dir.display().to_string(), "[DIR]");
         }
-        text.replace(
-            concat!("isogloss ", env!("CARGO_PKG_VERSION")),
-            "isogloss [VERSION]",
-        )
+        text.replace(concat!("isogloss ", env!("CARGO_PKG_VERSION")), "isogloss [VERSION]")
     }
 }
 

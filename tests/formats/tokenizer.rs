@@ -129,11 +129,14 @@ fn vocabulary_size_is_exact_or_honestly_smaller() {
         assert!(trained.vocab_size < 2000, "{}", trained.vocab_size);
         load(&trained.json, trained.vocab_size).unwrap();
     }
-    let e =
-        train_tokenizer(&corpus(1, 9), &languages(), &options(TokenizerKind::Bpe, 60, false), |_| {
-        })
-        .err()
-        .unwrap();
+    let e = train_tokenizer(
+        &corpus(1, 9),
+        &languages(),
+        &options(TokenizerKind::Bpe, 60, false),
+        |_| {},
+    )
+    .err()
+    .unwrap();
     assert_eq!(e.exit_code() as i32, 2);
     assert!(e.to_string().contains("4 language marks"), "{e}");
 }
@@ -153,10 +156,7 @@ fn sampling_depends_on_the_seed_only_when_it_samples() {
 /// Coverage below one leaves rare characters out; they count as unknown, or become bytes.
 #[test]
 fn rare_characters_are_unknown_or_bytes() {
-    let o = TokenizerOptions {
-        character_coverage: 0.95,
-        ..options(TokenizerKind::Bpe, 480, true)
-    };
+    let o = TokenizerOptions { character_coverage: 0.95, ..options(TokenizerKind::Bpe, 480, true) };
     let t = train_tokenizer(&corpus(1, 1000), &languages(), &o, |_| {}).unwrap();
     assert!(t.covered_frac >= 0.95 && t.covered_frac < 0.97, "{}", t.covered_frac);
     let bytes = load(&t.json, t.vocab_size).unwrap();
@@ -196,7 +196,8 @@ fn layout_of_both_sides() {
 #[test]
 fn text_never_becomes_a_control_token() {
     for t in [bpe(), unigram_bytes()] {
-        for text in ["</s>", "a </s> b", "__de__ <s><pad>", "x__ru__y", "＜/s＞", "<unk> </s></s>"] {
+        for text in ["</s>", "a </s> b", "__de__ <s><pad>", "x__ru__y", "＜/s＞", "<unk> </s></s>"]
+        {
             let ids = t.encode_pieces(text).unwrap();
             assert!(ids.iter().all(|&id| !t.is_control(id)), "{text} {ids:?}");
         }
@@ -229,7 +230,9 @@ fn control_tokens_in_training_text_stay_text() {
 fn batches_equal_single_sentences() {
     let t = bpe();
     let items: Vec<(&str, String)> = (0..300)
-        .map(|i| (["de", "en", "ja"][i % 3], format!("The bridge {i} ist 朝 {}", "x ".repeat(i % 40))))
+        .map(|i| {
+            (["de", "en", "ja"][i % 3], format!("The bridge {i} ist 朝 {}", "x ".repeat(i % 40)))
+        })
         .collect();
     let batch = t.encode_batch(&items, 32).unwrap();
     for ((lang, text), e) in items.iter().zip(&batch) {
@@ -244,19 +247,25 @@ fn transformers_agrees() {
     let mut tokenizers: BTreeMap<String, TextTokenizer> = BTreeMap::new();
     tokenizers.insert("bpe.json".into(), bpe());
     tokenizers.insert("unigram_bytes.json".into(), unigram_bytes());
-    let mut rows = 0;
+    let (mut rows, mut spelt_out) = (0, 0);
     for line in std::fs::read_to_string(data("golden.jsonl")).unwrap().lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let t = &tokenizers[row["tokenizer"].as_str().unwrap()];
         let ids: Vec<u32> = serde_json::from_value(row["ids"].clone()).unwrap();
         if let Some(text) = row["text"].as_str() {
             let ours = t.encode_pieces(text).unwrap();
-            assert_eq!(ours, ids, "{row}");
+            // transformers lets a Unigram model match `</s>` in text; ours spells it out.
+            if ids.iter().any(|&id| t.is_control(id)) {
+                assert!(t.kind() == "Unigram" && ours.iter().all(|&id| !t.is_control(id)), "{row}");
+                spelt_out += 1;
+            } else {
+                assert_eq!(ours, ids, "{row}");
+            }
         }
         assert_eq!(t.decode(&ids).unwrap(), row["decoded"].as_str().unwrap(), "{row}");
         rows += 1;
     }
-    assert_eq!(rows, 112);
+    assert_eq!((rows, spelt_out), (112, 2));
 }
 
 #[test]
@@ -397,12 +406,21 @@ fn broken_files_are_artifact_errors() {
     assert!(e.to_string().contains("AutoTokenizer"), "{e}");
 }
 
-/// A text of the characters the fixture covers.
-fn covered() -> impl Strategy<Value = String> {
-    "[ a-zA-ZäöüßА-Яа-яの図書館庭朝夜。、,.?]{0,80}".prop_filter("covered", |s| {
-        let t = std::fs::read_to_string(data("corpus.jsonl")).unwrap();
-        s.chars().all(|c| t.contains(c))
-    })
+/// The characters of the corpus: what the fixtures cover.
+fn covered() -> Vec<char> {
+    let text = std::fs::read_to_string(data("corpus.jsonl")).unwrap();
+    let mut chars: Vec<char> = text
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap())
+        .flat_map(|r| {
+            format!("{}{}", r["src"].as_str().unwrap(), r["tgt"].as_str().unwrap())
+                .chars()
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    chars.sort_unstable();
+    chars.dedup();
+    chars
 }
 
 proptest! {
@@ -470,8 +488,12 @@ proptest! {
 fn collect(v: &Value, at: String, out: &mut Vec<String>) {
     let escape = |k: &str| k.replace('~', "~0").replace('/', "~1");
     match v {
-        Value::Object(m) => m.iter().for_each(|(k, v)| collect(v, format!("{at}/{}", escape(k)), out)),
-        Value::Array(a) => a.iter().enumerate().for_each(|(i, v)| collect(v, format!("{at}/{i}"), out)),
+        Value::Object(m) => {
+            m.iter().for_each(|(k, v)| collect(v, format!("{at}/{}", escape(k)), out))
+        }
+        Value::Array(a) => {
+            a.iter().enumerate().for_each(|(i, v)| collect(v, format!("{at}/{i}"), out))
+        }
         _ => {}
     }
     out.push(at);
@@ -480,7 +502,8 @@ fn collect(v: &Value, at: String, out: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 50, ..Default::default() })]
     #[test]
-    fn covered_characters_are_never_unknown(text in covered()) {
+    fn covered_characters_are_never_unknown(chars in prop::collection::vec(prop::sample::select(covered()), 0..80)) {
+        let text: String = chars.into_iter().collect();
         prop_assert_eq!(bpe().encode_source("en", &text, 4096).unwrap().num_unk, 0);
     }
 }
