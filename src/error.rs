@@ -228,6 +228,9 @@ impl Error {
     pub fn place(&self) -> &Place {
         &self.0.place
     }
+    pub fn expectation(&self) -> Option<&str> {
+        self.0.expected.as_deref()
+    }
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }

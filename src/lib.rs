@@ -12,7 +12,7 @@
 //! * [`model`] M2M-100 and the [seam](model)
 //! * [`autograd`] the tape; [`kernels`] fused operations
 //! * [`formats`], [`records`], [`text`] on-disk and on-line contracts
-//! * [`report`] the only room that draws; [`io`] files and streams; [`error`] and [`exit`]
+//! * [`report`] the only room that draws; [`io`] files and streams; [`error`], [`exit`], [`version`]
 
 pub mod autograd;
 pub mod cli;
@@ -31,5 +31,6 @@ pub mod report;
 pub mod scoring;
 pub mod text;
 pub mod training;
+pub mod version;
 
 pub use error::{Error, Result};

@@ -314,3 +314,120 @@ pub fn backward(
     );
     (dq, dk, dv)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{D, Tensor};
+
+    use super::super::reference::*;
+    use super::*;
+
+    /// One sentence by composed operations: `[tq, width]`.
+    fn plain(
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        heads: usize,
+        causal: bool,
+        factors: &[f32],
+    ) -> Tensor {
+        let (tq, width) = q.dims2().unwrap();
+        let tk = k.dim(0).unwrap();
+        let hd = width / heads;
+        let split = |t: &Tensor, n: usize| {
+            t.reshape((n, heads, hd)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap()
+        };
+        let (q, k, v) = (split(q, tq), split(k, tk), split(v, tk));
+        let mut s = (q.matmul(&k.t().unwrap()).unwrap() / (hd as f64).sqrt()).unwrap();
+        if causal {
+            let mask: Vec<f32> =
+                (0..tq * tk).map(|i| if i % tk > i / tk { -1e30 } else { 0.0 }).collect();
+            s = s.broadcast_add(var(&mask, &[tq, tk]).as_tensor()).unwrap();
+        }
+        let p = candle_nn::ops::softmax(&s, D::Minus1).unwrap();
+        let p = (p * var(factors, &[heads, tq, tk]).as_tensor()).unwrap();
+        p.matmul(&v)
+            .unwrap()
+            .transpose(0, 1)
+            .unwrap()
+            .contiguous()
+            .unwrap()
+            .reshape((tq, width))
+            .unwrap()
+    }
+
+    #[test]
+    fn forward_and_gradients_equal_the_composed_operation() {
+        // (heads, head_dim, query offsets, key offsets, causal)
+        type Case = (usize, usize, &'static [usize], &'static [usize], bool);
+        let cases: [Case; 6] = [
+            (1, 1, &[0, 1], &[0, 1], false),
+            (2, 4, &[0, 3, 4], &[0, 5, 6], false),
+            (2, 16, &[0, 3, 20], &[0, 3, 20], true),
+            (4, 64, &[0, 7, 7, 40], &[0, 9, 10, 30], false),
+            (1, 80, &[0, 33], &[0, 33], true),
+            (3, 5, &[0, 2, 5], &[0, 2, 5], true),
+        ];
+        for (heads, hd, q_offsets, k_offsets, causal) in cases {
+            for p in [0.0, 0.3] {
+                let width = heads * hd;
+                let (nq, nk) = (q_offsets.last().unwrap(), k_offsets.last().unwrap());
+                let (q, k, v) =
+                    (numbers(nq * width, 1), numbers(nk * width, 2), numbers(nk * width, 3));
+                let q: Vec<f32> = q.iter().map(|v| v * 2.0).collect();
+                let dy = numbers(nq * width, 4);
+                let shape = Shape {
+                    heads,
+                    width,
+                    q_offsets,
+                    k_offsets,
+                    causal,
+                    dropout: Dropout::new(p, 99),
+                };
+                let y = forward(shape, &q, &k, &v);
+                let (dq, dk, dv) = backward(shape, &q, &k, &v, &dy);
+                for s in 0..q_offsets.len() - 1 {
+                    let (a, b) = (q_offsets[s] * width, q_offsets[s + 1] * width);
+                    let (c, d) = (k_offsets[s] * width, k_offsets[s + 1] * width);
+                    let (tq, tk) = ((b - a) / width, (d - c) / width);
+                    if tq == 0 {
+                        assert!(dk[c..d].iter().chain(&dv[c..d]).all(|v| *v == 0.0));
+                        continue;
+                    }
+                    let factors: Vec<f32> = (0..heads)
+                        .flat_map(|h| {
+                            let start = shape.draw_start(s, h, tq, tk);
+                            (0..tq * tk).map(move |i| shape.dropout.factor(start + i))
+                        })
+                        .collect();
+                    let vq = var(&q[a..b], &[tq, width]);
+                    let vk = var(&k[c..d], &[tk, width]);
+                    let vv = var(&v[c..d], &[tk, width]);
+                    let want = plain(&vq, &vk, &vv, heads, causal, &factors);
+                    close(&y[a..b], &out(&want), 2e-5);
+                    let grads = gradients(&want, &dy[a..b], &[&vq, &vk, &vv]);
+                    close(&dq[a..b], &grads[0], 1e-4);
+                    close(&dk[c..d], &grads[1], 1e-4);
+                    close(&dv[c..d], &grads[2], 1e-4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_sentence_does_not_see_its_neighbours() {
+        let width = 8;
+        let x = numbers(9 * width, 1);
+        let shape = |q_offsets| Shape {
+            heads: 2,
+            width,
+            q_offsets,
+            k_offsets: q_offsets,
+            causal: false,
+            dropout: Dropout::NONE,
+        };
+        let both = forward(shape(&[0, 4, 9]), &x, &x, &x);
+        let alone = forward(shape(&[0, 5]), &x[4 * width..], &x[4 * width..], &x[4 * width..]);
+        assert_eq!(both[4 * width..], alone);
+    }
+}

@@ -46,6 +46,10 @@ multiversion! {
             }
             z[label] -= scale * (1.0 - smoothing);
         }
+        if smoothing == 0.0 {
+            // Nothing times an infinite spread is nothing.
+            return (nll, nll);
+        }
         let e = f64::from(smoothing);
         ((1.0 - e) * nll + e * uniform, nll)
     }
@@ -125,4 +129,78 @@ fn run(
         }
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::D;
+
+    use super::super::reference::*;
+    use super::*;
+
+    #[test]
+    fn loss_and_gradients_equal_the_composed_operation() {
+        for (tokens, vocab, width, smoothing) in
+            [(1, 2, 1, 0.0), (3, 5, 4, 0.1), (40, 37, 8, 0.3), (2, 100_000, 2, 0.1)]
+        {
+            let h = numbers(tokens * width, 1);
+            let w: Vec<f32> = numbers(vocab * width, 2).iter().map(|v| v * 3.0).collect();
+            let bias = numbers(vocab, 5);
+            let labels: Vec<u32> =
+                (0..tokens as u32).map(|i| i.wrapping_mul(7919) % vocab as u32).collect();
+            let weights: Vec<f32> = (0..tokens).map(|i| 0.5 + i as f32).collect();
+            let (vh, vw) = (var(&h, &[tokens, width]), var(&w, &[vocab, width]));
+            let z = vh
+                .matmul(&vw.t().unwrap())
+                .unwrap()
+                .broadcast_add(var(&bias, &[vocab]).as_tensor())
+                .unwrap();
+            let lp = candle_nn::ops::log_softmax(&z, D::Minus1).unwrap();
+            let ids = candle_core::Tensor::new(&labels[..], lp.device()).unwrap();
+            let nll = lp.gather(&ids.unsqueeze(1).unwrap(), 1).unwrap().squeeze(1).unwrap();
+            let mean = lp.mean(D::Minus1).unwrap();
+            let e = f64::from(smoothing);
+            let each = ((nll.clone() * (e - 1.0)).unwrap() - (mean * e).unwrap()).unwrap();
+            let inputs = Inputs {
+                hidden: &h,
+                weight: &w,
+                bias: Some(&bias),
+                labels: &labels,
+                weights: Some(&weights),
+                smoothing,
+                width,
+            };
+            let scale = 0.25;
+            let dy: Vec<f32> = weights.iter().map(|w| w * scale).collect();
+            let want = gradients(&each, &dy, &[&vh, &vw]);
+            let mut dh = vec![f32::NAN; h.len()];
+            let mut dw = vec![1f32; w.len()];
+            let sums = forward_backward(&inputs, scale, &mut dh, Some((&mut dw, true)));
+            close(&dh, &want[0], 1e-4);
+            close(&dw, &want[1].iter().map(|v| v + 1.0).collect::<Vec<_>>(), 1e-4);
+            let dot =
+                |v: &[f32]| v.iter().zip(&weights).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            assert!((sums.loss - dot(&out(&each))).abs() < 1e-4 * sums.loss.abs());
+            assert!((sums.nll + dot(&out(&nll))).abs() < 1e-4 * sums.nll.abs());
+            assert_eq!(forward(&inputs).nll, sums.nll);
+        }
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow_and_nan_shows() {
+        let run = |h: f32| {
+            forward(&Inputs {
+                hidden: &[h],
+                weight: &[1.0, -1.0],
+                bias: None,
+                labels: &[0],
+                weights: None,
+                smoothing: 0.0,
+                width: 1,
+            })
+            .loss
+        };
+        assert!(run(3e38) >= 0.0 && run(3e38) < 1e-6);
+        assert!(run(f32::NAN).is_nan());
+    }
 }

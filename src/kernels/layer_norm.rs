@@ -108,3 +108,34 @@ pub fn backward(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::*;
+    use super::*;
+
+    #[test]
+    fn forward_and_gradients_equal_the_composed_operation() {
+        for (rows, n) in [(1, 1), (1, 7), (5, 33), (300, 64), (3, 256)] {
+            let (x, w, b) = (numbers(rows * n, 1), numbers(n, 2), numbers(n, 3));
+            let dy = numbers(rows * n, 4);
+            let (vx, vw, vb) = (var(&x, &[rows, n]), var(&w, &[n]), var(&b, &[n]));
+            let y = candle_nn::ops::layer_norm_slow(&vx, &vw, &vb, EPS).unwrap();
+            close(&forward(&x, &w, &b), &out(&y), 2e-5);
+            let want = gradients(&y, &dy, &[&vx, &vw, &vb]);
+            let (mut dx, mut dw, mut db) = (vec![1f32; rows * n], vec![2f32; n], vec![f32::NAN; n]);
+            backward(&x, &w, &dy, (&mut dx, true), Some((&mut dw, true, &mut db, false)));
+            let plus = |v: &[f32], c: f32| v.iter().map(|v| v + c).collect::<Vec<_>>();
+            // One value per row: the norm's slope is 1 / sqrt(eps), about 300.
+            let tolerance = if n == 1 { 1e-3 } else { 1e-4 };
+            close(&dx, &plus(&want[0], 1.0), tolerance);
+            close(&dw, &plus(&want[1], 2.0), tolerance);
+            close(&db, &want[2], tolerance);
+        }
+    }
+
+    #[test]
+    fn not_a_number_stays_visible() {
+        assert!(forward(&[f32::NAN, 1.0], &[1.0; 2], &[0.0; 2])[1].is_nan());
+    }
+}

@@ -11,10 +11,15 @@ pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;
+pub mod infer;
 pub mod layer_norm;
 pub mod linear;
+pub mod packed;
 pub mod simd;
 pub mod storage;
+
+#[cfg(test)]
+mod reference;
 
 /// Rows a task works on, so that tasks hold some tens of thousands of values.
 pub(crate) fn rows_per_task(row_len: usize) -> usize {

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod inference;
 pub mod initialise;
 mod layers;
 mod m2m100;

@@ -1,7 +1,13 @@
 //! JSON Lines contracts: one struct per record kind, its reader and writer.
 
 mod parallel;
+mod score;
+mod segments;
 mod training;
 
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
+pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
+pub use segments::{
+    RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
+};
 pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};

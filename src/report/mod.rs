@@ -2,7 +2,10 @@
 //! draws. It decides nothing; it shows what it is given.
 
 mod facts;
+pub mod panic;
+mod progress;
 mod reporter;
 
 pub use facts::facts_text;
-pub use reporter::{ColorChoice, Progress, ProgressChoice, Reporter, Verbosity};
+pub use progress::{Progress, ProgressChoice};
+pub use reporter::{ColorChoice, Reporter, Verbosity};

@@ -2,23 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use crate::error::Error;
+use super::progress::{Progress, ProgressChoice, Screen};
+use crate::error::{Error, ErrorKind};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum ProgressChoice {
     #[default]
     Auto,
     Always,
@@ -46,7 +37,21 @@ pub struct Reporter {
     progress: ProgressChoice,
     interval: Duration,
     json: bool,
-    warnings: Mutex<BTreeMap<String, u64>>,
+    /// Bars now on the terminal: they make room for what is said.
+    screen: Arc<Screen>,
+    warnings: Mutex<Warnings>,
+}
+
+/// Different warnings remembered; hostile input could otherwise fill the memory with them.
+const MAX_DISTINCT_WARNINGS: usize = 200;
+
+#[derive(Default)]
+struct Warnings {
+    /// How often each message came, whatever its place.
+    seen: BTreeMap<String, u64>,
+    /// Those beyond [`MAX_DISTINCT_WARNINGS`], not shown one by one.
+    others: u64,
+    first: Option<ErrorKind>,
 }
 
 impl Reporter {
@@ -65,15 +70,15 @@ impl Reporter {
             ColorChoice::Never => false,
             ColorChoice::Auto => terminal && !dumb && !no_color,
         };
-        let bars = terminal && !dumb && !json;
         Self {
             verbosity,
-            color,
-            bars,
+            color: color && !json,
+            bars: terminal && !dumb && !json,
             progress,
             interval,
             json,
-            warnings: Mutex::new(BTreeMap::new()),
+            screen: Arc::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -89,13 +94,15 @@ impl Reporter {
     }
 
     fn say(&self, label: &str, ansi: &str, text: &str) {
-        let mut err = std::io::stderr().lock();
-        // Standard error may be gone; there is nowhere left to say so.
-        let _ = match (label.is_empty(), self.color) {
-            (true, _) => writeln!(err, "{text}"),
-            (false, true) => writeln!(err, "\x1b[{ansi}m{label}:\x1b[0m {text}"),
-            (false, false) => writeln!(err, "{label}: {text}"),
-        };
+        self.screen.suspend(|| {
+            let mut err = std::io::stderr().lock();
+            // Standard error may be gone; there is nowhere left to say so.
+            let _ = match (label.is_empty(), self.color) {
+                (true, _) => writeln!(err, "{text}"),
+                (false, true) => writeln!(err, "\x1b[{ansi}m{label}:\x1b[0m {text}"),
+                (false, false) => writeln!(err, "{label}: {text}"),
+            };
+        });
     }
 
     pub fn error(&self, e: &Error) {
@@ -106,40 +113,82 @@ impl Reporter {
         }
     }
 
-    /// A warning; the same text is printed once and counted.
+    /// A warning. The same message is printed once, with its first place, and counted.
     pub fn warning(&self, e: &Error) {
-        let text = e.to_string();
         let first = {
-            let mut seen = self.warnings.lock().unwrap_or_else(|p| p.into_inner());
-            let n = seen.entry(text.clone()).or_insert(0);
-            *n += 1;
-            *n == 1
+            let mut warnings = self.lock();
+            warnings.first.get_or_insert(e.kind());
+            if let Some(n) = warnings.seen.get_mut(e.message()) {
+                *n += 1;
+                false
+            } else if warnings.seen.len() < MAX_DISTINCT_WARNINGS {
+                warnings.seen.insert(e.message().to_string(), 1);
+                true
+            } else {
+                warnings.others += 1;
+                false
+            }
         };
         if first && self.verbosity >= Verbosity::Quiet {
             if self.json {
-                let mut r = e.to_record();
-                r["type"] = "warning".into();
-                self.say("", "", &r.to_string());
+                let mut record = e.to_record();
+                record["type"] = "warning".into();
+                self.say("", "", &record.to_string());
             } else {
-                self.say("warning", "1;33", &text);
+                self.say("warning", "1;33", &e.to_string());
             }
         }
     }
 
+    fn lock(&self) -> std::sync::MutexGuard<'_, Warnings> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many warnings there were, repetitions included.
     pub fn num_warnings(&self) -> u64 {
-        self.warnings.lock().unwrap_or_else(|p| p.into_inner()).values().sum()
+        let warnings = self.lock();
+        warnings.seen.values().sum::<u64>() + warnings.others
+    }
+
+    /// The kind of the first warning, if there was one.
+    pub fn first_warning(&self) -> Option<ErrorKind> {
+        self.lock().first
+    }
+
+    /// What `--warnings-as-errors` ends with; `kind` decides the exit code.
+    pub fn as_error(&self, kind: ErrorKind) -> Error {
+        let n = self.num_warnings();
+        let message = match n {
+            1 => "there was a warning".to_string(),
+            n => format!("there were {n} warnings"),
+        };
+        Error::new(kind, message)
+            .cause("`--warnings-as-errors` was given")
+            .hint("the outputs are written; mend the cause, or leave that flag out")
     }
 
     /// Sums up warnings that came more than once.
     pub fn finish(&self) {
-        if self.verbosity < Verbosity::Quiet || self.json {
+        if self.verbosity < Verbosity::Quiet {
             return;
         }
-        let seen = self.warnings.lock().unwrap_or_else(|p| p.into_inner());
-        for (text, n) in seen.iter().filter(|(_, n)| **n > 1) {
-            let head = text.lines().next().unwrap_or("");
-            self.say("warning", "1;33", &format!("{head} ({n} times)"));
+        let (repeated, others) = {
+            let warnings = self.lock();
+            let repeated: Vec<(String, u64)> =
+                warnings.seen.iter().filter(|w| *w.1 > 1).map(|(m, n)| (m.clone(), *n)).collect();
+            (repeated, warnings.others)
+        };
+        let others = (others > 0).then(|| ("further warnings, not shown".to_string(), others));
+        for (message, count) in repeated.into_iter().chain(others) {
+            if self.json {
+                let record = serde_json::json!({
+                    "type": "warning", "message": message, "count": count,
+                });
+                self.say("", "", &record.to_string());
+            } else {
+                let e = Error::data(format!("{message} ({count} times)"));
+                self.say("warning", "1;33", &e.to_string());
+            }
         }
     }
 
@@ -151,13 +200,20 @@ impl Reporter {
     }
     /// Details a user may ask for with `-v`.
     pub fn note(&self, text: impl AsRef<str>) {
-        if self.verbosity >= Verbosity::Verbose && !self.json {
-            self.say("note", "36", text.as_ref());
-        }
+        self.detail(Verbosity::Verbose, "note", "36", text.as_ref());
     }
     pub fn debug(&self, text: impl AsRef<str>) {
-        if self.verbosity >= Verbosity::Debug && !self.json {
-            self.say("debug", "2", text.as_ref());
+        self.detail(Verbosity::Debug, "debug", "2", text.as_ref());
+    }
+    fn detail(&self, level: Verbosity, label: &str, ansi: &str, text: &str) {
+        if self.verbosity < level {
+            return;
+        }
+        if self.json {
+            let record = serde_json::json!({ "type": label, "message": text });
+            self.say("", "", &record.to_string());
+        } else {
+            self.say(label, ansi, text);
         }
     }
     pub fn verbosity(&self) -> Verbosity {
@@ -171,97 +227,36 @@ impl Reporter {
             ProgressChoice::Always => true,
             ProgressChoice::Auto => self.verbosity >= Verbosity::Normal && !self.json,
         };
-        let bar = (shown && self.bars).then(|| {
-            let bar = match total {
-                Some(n) => ProgressBar::new(n),
-                None => ProgressBar::new_spinner(),
-            };
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-            let template = if total.is_some() {
-                "{msg} [{bar:30}] {pos}/{len} {prefix} {per_sec} eta {eta}"
-            } else {
-                "{spinner} {msg} {pos} {prefix} {per_sec}"
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.set_message(what.to_string());
-            bar.set_prefix(unit);
-            bar
-        });
-        let now = Instant::now();
-        Progress {
-            bar,
-            plain: shown && !self.bars,
-            what: what.to_string(),
-            unit,
-            total,
-            start: now,
-            last: now,
-            interval: self.interval,
-            done: 0,
-            detail: String::new(),
-        }
+        let screen = (shown && self.bars).then(|| Arc::clone(&self.screen));
+        Progress::new(what, unit, total, screen, shown && !self.bars, self.interval)
     }
 }
 
-/// A running task. Silent for its first quarter second; removed at the end.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    plain: bool,
-    what: String,
-    unit: &'static str,
-    total: Option<u64>,
-    start: Instant,
-    last: Instant,
-    interval: Duration,
-    done: u64,
-    detail: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Progress {
-    /// Something to show beside the numbers, such as the loss.
-    pub fn detail(&mut self, text: impl Into<String>) {
-        self.detail = text.into();
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{} {}", self.what, self.detail));
+    #[test]
+    fn warnings_are_counted_by_message_not_by_place() {
+        let r = Reporter::silent();
+        for line in 1..=3 {
+            r.warning(&Error::data("source was cut").at("a.txt").line(line));
         }
+        r.warning(&Error::artifact("two spellings"));
+        assert_eq!(r.num_warnings(), 4);
+        assert_eq!(r.lock().seen.len(), 2);
+        let kind = r.first_warning().unwrap();
+        assert_eq!(r.as_error(kind).exit_code() as u8, 3);
+        assert_eq!(r.as_error(kind).message(), "there were 4 warnings");
     }
-    pub fn add(&mut self, n: u64) {
-        self.set(self.done + n);
-    }
-    pub fn set(&mut self, done: u64) {
-        self.done = done;
-        if let Some(bar) = &self.bar {
-            if bar.is_hidden() && self.start.elapsed() >= Duration::from_millis(250) {
-                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-            }
-            bar.set_position(done);
-        } else if self.plain && self.last.elapsed() >= self.interval {
-            self.last = Instant::now();
-            let total = self.total.map_or(String::new(), |t| format!("/{t}"));
-            let rate = done as f64 / self.start.elapsed().as_secs_f64();
-            let detail =
-                if self.detail.is_empty() { String::new() } else { format!(", {}", self.detail) };
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: {done}{total} {} ({rate:.1}/s{detail})",
-                self.what,
-                self.unit
-            );
-        }
-    }
-    pub fn finish(self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+    #[test]
+    fn endless_different_warnings_stay_bounded() {
+        let r = Reporter::silent();
+        for i in 0..10_000 {
+            r.warning(&Error::data(format!("bad `{i}`")));
         }
+        assert_eq!(r.num_warnings(), 10_000);
+        assert_eq!(r.lock().seen.len(), MAX_DISTINCT_WARNINGS);
     }
 }

@@ -1,6 +1,12 @@
 //! Black-box tests of the binary: a module per subcommand, plus help, configuration, errors
 //! and pipes. One binary, because linking the tensor library is the slow part.
 
+mod config;
+mod demo_corpus;
+mod errors;
+mod help;
 mod init;
 mod inspect;
+mod pipes;
 mod support;
+mod train;

@@ -1,0 +1,94 @@
+//! The model as translation runs it: weights packed once, plain f32 slices, caches, no tape and
+//! no tensor objects in the loops.
+//!
+//! Sequences are ragged: rows of all sentences lie one after another, without padding, and
+//! attention runs sentence by sentence. Together with kernels whose sums do not depend on the
+//! number of rows this makes every result byte-identical for every batch.
+
+mod cache;
+mod decoder;
+mod encoder;
+mod weights;
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::kernels::embedding::sinusoidal_positions;
+use crate::kernels::infer::simd::Isa;
+use crate::kernels::infer::vocab::OutputLayer;
+use crate::model::{Checkpoint, ModelConfig};
+
+pub use cache::SourceMemory;
+pub use decoder::{Decoder, Row};
+pub use weights::{DirectionWeights, FinalNorms};
+
+/// A model ready to translate: immutable, shared by all decoders.
+pub struct InferenceModel {
+    config: ModelConfig,
+    isa: Isa,
+    /// The one embedding matrix: looked up for tokens, and the output layer.
+    output: OutputLayer,
+    /// `[max_len + offset, d_model]`.
+    positions: Vec<f32>,
+    norms: FinalNorms,
+    base: Arc<DirectionWeights>,
+}
+
+impl InferenceModel {
+    /// Packs the weights of a checkpoint, tensor by tensor: each is held twice only while it is
+    /// being packed.
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
+        Self::with_isa(checkpoint, Isa::detect())
+    }
+
+    /// The same on a given instruction set, one of [`Isa::available`].
+    pub fn with_isa(checkpoint: &Checkpoint, isa: Isa) -> Result<Self> {
+        let config = checkpoint.config.clone();
+        let pad = config.pad_token_id as usize;
+        Ok(Self {
+            isa,
+            output: weights::load_output(checkpoint)?,
+            // Positions begin behind the padding row, and decoding may use one more than a
+            // source of full length.
+            positions: sinusoidal_positions(config.max_len() + pad + 2, config.d_model, pad),
+            norms: FinalNorms::load(checkpoint)?,
+            base: Arc::new(DirectionWeights::load(checkpoint)?),
+            config,
+        })
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The layers of a plain model. Methods derive a direction's own layers from these: what a
+    /// direction does not change, it shares.
+    pub fn base_weights(&self) -> &Arc<DirectionWeights> {
+        &self.base
+    }
+
+    /// What the weights occupy.
+    pub fn size_bytes(&self) -> usize {
+        self.output.size_bytes() + self.base.size_bytes()
+    }
+
+    /// The longest sequence either side can hold, decoder start included.
+    pub fn max_len(&self) -> usize {
+        self.config.max_len()
+    }
+
+    /// The input of a side: `[d_model]` for one token at `index` of its sequence.
+    ///
+    /// transformers, `M2M100SinusoidalPositionalEmbedding.create_position_ids_from_input_ids`:
+    /// padding has the zero row, all others count from `padding_idx + 1`.
+    fn embed(&self, token: u32, index: usize, out: &mut [f32]) {
+        let d = self.config.d_model;
+        self.output.weight().row(token as usize, self.config.embed_scale(), out);
+        if token != self.config.pad_token_id {
+            let at = (index + self.config.pad_token_id as usize + 1) * d;
+            for (o, p) in out.iter_mut().zip(&self.positions[at..at + d]) {
+                *o += p;
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Layer weights in the form the kernels read. One struct per layer, shared by reference, so
+//! that a direction can replace some layers and keep the others.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::kernels::infer::vocab::OutputLayer;
+use crate::kernels::packed::{PackedLinear, PackedMatrix};
+use crate::model::checkpoint::{Checkpoint, SHARED};
+
+pub struct LayerNormWeights {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+/// Self-attention: queries, keys and values in one product.
+pub struct SelfAttention {
+    pub norm: LayerNormWeights,
+    /// `[3 * d_model, d_model]`: `q_proj`, `k_proj`, `v_proj`.
+    pub in_proj: PackedLinear,
+    pub out_proj: PackedLinear,
+}
+
+/// Cross-attention (`encoder_attn`).
+pub struct CrossAttention {
+    pub norm: LayerNormWeights,
+    pub q_proj: PackedLinear,
+    /// `[2 * d_model, d_model]`: `k_proj`, `v_proj`; applied once to a source.
+    pub kv_proj: PackedLinear,
+    pub out_proj: PackedLinear,
+}
+
+pub struct FeedForward {
+    pub norm: LayerNormWeights,
+    pub fc1: PackedLinear,
+    pub fc2: PackedLinear,
+}
+
+pub struct EncoderLayer {
+    pub self_attn: SelfAttention,
+    pub feed_forward: FeedForward,
+}
+
+pub struct DecoderLayer {
+    pub self_attn: SelfAttention,
+    pub encoder_attn: CrossAttention,
+    pub feed_forward: FeedForward,
+}
+
+/// The layers one direction runs with.
+pub struct DirectionWeights {
+    pub encoder: Vec<Arc<EncoderLayer>>,
+    pub decoder: Vec<Arc<DecoderLayer>>,
+}
+
+/// The norms behind the last layer of each side.
+pub struct FinalNorms {
+    pub encoder: LayerNormWeights,
+    pub decoder: LayerNormWeights,
+}
+
+impl FinalNorms {
+    pub fn load(checkpoint: &Checkpoint) -> Result<Self> {
+        Ok(Self {
+            encoder: load_norm(checkpoint, "model.encoder.layer_norm")?,
+            decoder: load_norm(checkpoint, "model.decoder.layer_norm")?,
+        })
+    }
+}
+
+impl DirectionWeights {
+    pub fn load(c: &Checkpoint) -> Result<Self> {
+        let encoder = (0..c.config.encoder_layers)
+            .map(|i| {
+                let layer = format!("model.encoder.layers.{i}");
+                Ok(Arc::new(EncoderLayer {
+                    self_attn: load_self_attention(c, &layer)?,
+                    feed_forward: load_feed_forward(c, &layer, c.config.encoder_ffn_dim)?,
+                }))
+            })
+            .collect::<Result<_>>()?;
+        let decoder = (0..c.config.decoder_layers)
+            .map(|i| {
+                let layer = format!("model.decoder.layers.{i}");
+                Ok(Arc::new(DecoderLayer {
+                    self_attn: load_self_attention(c, &layer)?,
+                    encoder_attn: load_cross_attention(c, &layer)?,
+                    feed_forward: load_feed_forward(c, &layer, c.config.decoder_ffn_dim)?,
+                }))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { encoder, decoder })
+    }
+
+    pub fn size_bytes(&self) -> usize {
+        let attention = |a: &SelfAttention| a.in_proj.size_bytes() + a.out_proj.size_bytes();
+        let cross = |a: &CrossAttention| {
+            a.q_proj.size_bytes() + a.kv_proj.size_bytes() + a.out_proj.size_bytes()
+        };
+        let ffn = |f: &FeedForward| f.fc1.size_bytes() + f.fc2.size_bytes();
+        let encoder: usize =
+            self.encoder.iter().map(|l| attention(&l.self_attn) + ffn(&l.feed_forward)).sum();
+        let decoder: usize = self
+            .decoder
+            .iter()
+            .map(|l| attention(&l.self_attn) + cross(&l.encoder_attn) + ffn(&l.feed_forward))
+            .sum();
+        encoder + decoder
+    }
+}
+
+/// The shared embedding as output layer, with the final bias where one is stored.
+pub fn load_output(c: &Checkpoint) -> Result<OutputLayer> {
+    let d = c.config.d_model;
+    let weight = PackedMatrix::pack(&[&c.values(SHARED, &[c.config.vocab_size, d])?], d);
+    Ok(OutputLayer::new(weight, c.final_logits_bias()?.as_deref()))
+}
+
+fn load_norm(c: &Checkpoint, name: &str) -> Result<LayerNormWeights> {
+    let d = c.config.d_model;
+    Ok(LayerNormWeights {
+        weight: c.values(&format!("{name}.weight"), &[d])?,
+        bias: c.values(&format!("{name}.bias"), &[d])?,
+    })
+}
+
+/// Several maps of one input as one product, stacked in the order of `names`.
+fn load_linear(
+    c: &Checkpoint,
+    layer: &str,
+    names: &[&str],
+    n: usize,
+    k: usize,
+) -> Result<PackedLinear> {
+    let values = |name: &str, part: &str, shape: &[usize]| {
+        c.values(&format!("{layer}.{name}.{part}"), shape)
+    };
+    let weights: Vec<Vec<f32>> =
+        names.iter().map(|name| values(name, "weight", &[n, k])).collect::<Result<_>>()?;
+    let biases: Vec<Vec<f32>> =
+        names.iter().map(|name| values(name, "bias", &[n])).collect::<Result<_>>()?;
+    let parts: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let bias: Vec<&[f32]> = biases.iter().map(Vec::as_slice).collect();
+    Ok(PackedLinear::new(PackedMatrix::pack(&parts, k), &bias))
+}
+
+fn load_self_attention(c: &Checkpoint, layer: &str) -> Result<SelfAttention> {
+    let d = c.config.d_model;
+    let names = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
+    Ok(SelfAttention {
+        norm: load_norm(c, &format!("{layer}.self_attn_layer_norm"))?,
+        in_proj: load_linear(c, layer, &names, d, d)?,
+        out_proj: load_linear(c, layer, &["self_attn.out_proj"], d, d)?,
+    })
+}
+
+fn load_cross_attention(c: &Checkpoint, layer: &str) -> Result<CrossAttention> {
+    let d = c.config.d_model;
+    Ok(CrossAttention {
+        norm: load_norm(c, &format!("{layer}.encoder_attn_layer_norm"))?,
+        q_proj: load_linear(c, layer, &["encoder_attn.q_proj"], d, d)?,
+        kv_proj: load_linear(c, layer, &["encoder_attn.k_proj", "encoder_attn.v_proj"], d, d)?,
+        out_proj: load_linear(c, layer, &["encoder_attn.out_proj"], d, d)?,
+    })
+}
+
+fn load_feed_forward(c: &Checkpoint, layer: &str, ffn: usize) -> Result<FeedForward> {
+    let d = c.config.d_model;
+    Ok(FeedForward {
+        norm: load_norm(c, &format!("{layer}.final_layer_norm"))?,
+        fc1: load_linear(c, layer, &["fc1"], ffn, d)?,
+        fc2: load_linear(c, layer, &["fc2"], d, ffn)?,
+    })
+}

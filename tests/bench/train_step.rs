@@ -1,0 +1,147 @@
+//! Training steps of random models, timed for comparison with other programs
+//! (`train_peers.py` drives it): forward, backward and Adam on sentences of 32 source and 32
+//! target tokens, label smoothing 0.1, dropout 0.1, f32.
+//!
+//! Reads requests on standard input: `A 2048 3` (shape, target tokens, steps) answers
+//! `seconds 0.81 0.80 0.82`; `rss` answers `peak_rss_mib 640.5`; `quit` or the end stops.
+
+#[path = "../../src/startup.rs"]
+mod startup;
+
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use isogloss::autograd::Gradients;
+use isogloss::model::{
+    DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher,
+};
+use isogloss::training::{Adam, AdamSettings, named_rng};
+use rand::Rng;
+
+const LEN: usize = 32;
+
+/// The shapes of the comparison: width, layers a side, heads, feed-forward, vocabulary.
+fn config(shape: &str) -> Result<ModelConfig, Box<dyn Error>> {
+    let (d, layers, heads, ffn, vocab) = match shape {
+        "A" => (256, 3, 4, 1024, 8000),
+        "B" => (512, 6, 8, 2048, 32000),
+        other => return Err(format!("unknown shape {other}").into()),
+    };
+    Ok(serde_json::from_value(serde_json::json!({
+        "model_type": "m2m_100", "vocab_size": vocab, "d_model": d,
+        "encoder_layers": layers, "decoder_layers": layers,
+        "encoder_ffn_dim": ffn, "decoder_ffn_dim": ffn,
+        "encoder_attention_heads": heads, "decoder_attention_heads": heads,
+        "max_position_embeddings": 256, "scale_embedding": true,
+        "dropout": 0.1, "attention_dropout": 0.1,
+    }))?)
+}
+
+struct Bench {
+    name: String,
+    model: M2m100,
+    set: ParameterSet,
+    adam: Adam,
+    gradients: Gradients,
+    src: Ragged,
+    labels: Ragged,
+    parts: DirectionParts,
+    steps: u64,
+}
+
+impl Bench {
+    fn new(shape: &str, tokens: usize) -> Result<Self, Box<dyn Error>> {
+        let config = config(shape)?;
+        let set = ParameterSet::from_values(&config, |_| true, |name, shape| {
+            let n = shape.iter().product();
+            if name.contains("layer_norm") {
+                return Ok(vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; n]);
+            }
+            let mut rng = named_rng(1, name);
+            Ok((0..n).map(|_| rng.random_range(-0.035f32..0.035)).collect())
+        })?;
+        let mut rng = named_rng(1, "sentences");
+        let mut ragged = || {
+            let rows: Vec<Vec<u32>> = (0..tokens / LEN)
+                .map(|_| (0..LEN).map(|_| rng.random_range(4..config.vocab_size as u32)).collect())
+                .collect();
+            Ragged::new(rows.iter().map(Vec::as_slice))
+        };
+        let settings =
+            AdamSettings { beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay: 0.0, decoupled: false };
+        Ok(Self {
+            name: format!("{shape} {tokens}"),
+            model: M2m100::new(&config, &set, None)?,
+            adam: Adam::new(settings, set.trainable()),
+            gradients: Gradients::new(set.iter())?,
+            src: ragged(),
+            labels: ragged(),
+            parts: DirectionParts::none(&config),
+            set,
+            steps: 0,
+        })
+    }
+
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        self.steps += 1;
+        self.gradients.clear();
+        self.model.train(
+            Teacher { src: &self.src, labels: &self.labels, weights: None },
+            &self.parts,
+            &Noise::new(self.steps),
+            0.1,
+            1.0 / self.labels.num_tokens() as f32,
+            &mut self.gradients,
+        )?;
+        self.adam.update(self.set.trainable(), &self.gradients, 1e-4, 1.0)?;
+        Ok(())
+    }
+}
+
+fn peak_rss_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| {
+        l.split_whitespace().next().and_then(|v| v.parse::<f64>().ok())
+    });
+    kib.unwrap_or(0.0) / 1024.0
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    startup::keep_freed_memory();
+    let mut bench: Option<Bench> = None;
+    // `cargo bench` (which says so) has no driver: one small case is shown.
+    let mut lines: Box<dyn Iterator<Item = std::io::Result<String>>> =
+        if std::env::args().any(|a| a == "--bench") {
+            Box::new(["A 2048 5", "rss"].into_iter().map(|l| Ok(l.to_string())))
+        } else {
+            Box::new(std::io::stdin().lock().lines())
+        };
+    while let Some(line) = lines.next().transpose()? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["quit"] => break,
+            ["rss"] => println!("peak_rss_mib {:.1}", peak_rss_mib()),
+            [shape, tokens, steps] => {
+                let name = format!("{shape} {tokens}");
+                if bench.as_ref().is_none_or(|b| b.name != name) {
+                    drop(bench.take());
+                    let mut b = Bench::new(shape, tokens.parse()?)?;
+                    b.step()?;
+                    bench = Some(b);
+                }
+                let Some(b) = &mut bench else { continue };
+                let mut answer = String::from("seconds");
+                for _ in 0..steps.parse::<usize>()? {
+                    let start = Instant::now();
+                    b.step()?;
+                    answer.push_str(&format!(" {:.4}", start.elapsed().as_secs_f64()));
+                }
+                println!("{answer}");
+            }
+            _ => eprintln!("not understood: {line}"),
+        }
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! Numbers against the reference, and the laws that hold without one.
+
+mod decoding;
+mod training_parity;

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Format, lints and every test. The last line counts them, `N passed, N failed`, and the exit
+# status is 0 only when nothing failed. A check whose tool is not installed is named and left out.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+cargo=${CARGO:-cargo}
+passed=0
+failed=0
+
+# step NAME TOOL COMMAND...: one check that has no count of its own.
+step() {
+  local name=$1 tool=$2
+  shift 2
+  if ! "$cargo" "$tool" --version >/dev/null 2>&1; then
+    echo "== $name: left out, \`cargo $tool\` is not installed"
+    return
+  fi
+  echo "== $name"
+  if ! "$@"; then
+    echo "== $name: FAILED"
+    failed=$((failed + 1))
+  fi
+}
+
+step "format" fmt "$cargo" fmt --check
+step "lints" clippy "$cargo" clippy --quiet --all-targets --locked -- -D warnings
+
+echo "== tests"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$cargo" test --locked --no-fail-fast 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+counts=$(awk '/^test result:/ { p += $4; f += $6 } END { print p + 0, f + 0 }' "$log")
+passed=${counts% *}
+failed_tests=${counts#* }
+# A build that fails, or a test binary that dies, has no line of its own.
+if [ "$status" -ne 0 ] && [ "$failed_tests" -eq 0 ]; then
+  failed_tests=1
+fi
+failed=$((failed + failed_tests))
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
