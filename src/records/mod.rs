@@ -6,7 +6,7 @@ mod segments;
 mod training;
 mod translation;
 
-pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
+pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,

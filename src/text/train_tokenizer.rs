@@ -92,8 +92,15 @@ pub fn train_tokenizer(
         let _ = normalize.normalize(&mut s);
         s.get().to_string()
     });
-    let (alphabet, covered_frac) = alphabet(&words, options.character_coverage);
-    if alphabet.len() <= 1 {
+    // A Unigram model would match the name of a byte in text if it could not spell it.
+    let required: Vec<char> = match (options.kind, options.byte_fallback) {
+        (TokenizerKind::Unigram, true) => {
+            (0..=255).flat_map(|b| byte_token(b).into_bytes()).map(char::from).collect()
+        }
+        _ => Vec::new(),
+    };
+    let (alphabet, covered_frac) = alphabet(&words, options.character_coverage, &required);
+    if words.is_empty() {
         return Err(Error::data("the text has no words to train a tokenizer on"));
     }
 
@@ -221,8 +228,8 @@ fn added_token(id: usize, content: &str) -> Value {
 }
 
 /// The most frequent characters that together make up `coverage` of the text, sorted, and
-/// what they cover. `▁` is always one of them, control characters never are.
-fn alphabet(words: &[Word], coverage: f64) -> (Vec<char>, f64) {
+/// what they cover. `▁` and `required` are always among them, control characters never.
+fn alphabet(words: &[Word], coverage: f64, required: &[char]) -> (Vec<char>, f64) {
     let mut counts: HashMap<char, u64> = HashMap::new();
     for word in words {
         for c in word.text.chars().filter(|c| !c.is_control()) {
@@ -232,10 +239,11 @@ fn alphabet(words: &[Word], coverage: f64) -> (Vec<char>, f64) {
     let total: u64 = counts.values().sum();
     let mut by_count: Vec<(u64, char)> = counts.into_iter().map(|(c, n)| (n, c)).collect();
     by_count.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut kept = vec![SPACE];
+    let mut kept = required.to_vec();
+    kept.push(SPACE);
     let mut covered = 0;
     for (n, c) in by_count {
-        if c == SPACE {
+        if required.contains(&c) || c == SPACE {
             covered += n;
         } else if (covered as f64) < coverage * total as f64 {
             kept.push(c);
@@ -243,6 +251,7 @@ fn alphabet(words: &[Word], coverage: f64) -> (Vec<char>, f64) {
         }
     }
     kept.sort_unstable();
+    kept.dedup();
     (kept, covered as f64 / total.max(1) as f64)
 }
 

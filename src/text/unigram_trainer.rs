@@ -45,6 +45,34 @@ pub(super) fn train(
     let sentences: Vec<(String, u32)> =
         counts.into_iter().map(|(s, n)| (s, ((n as f64 * scale).round() as u32).max(1))).collect();
 
+    // EM drops rare pieces, and the trainer fills up in the order of its seeds: more is asked
+    // for, and the best are kept, as SentencePiece does.
+    let mut pieces = Vec::new();
+    for percent in [110, 150, 200, 300] {
+        pieces = run_trainer(&sentences, alphabet, num_pieces * percent / 100)?;
+        if pieces.len() >= num_pieces {
+            break;
+        }
+    }
+    deal_out_penalties(&mut pieces, &frequency);
+    pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let mut room = num_pieces.saturating_sub(alphabet.len());
+    pieces.retain(|(text, _)| {
+        let is_char = text.chars().nth(1).is_none();
+        if !is_char && room > 0 {
+            room -= 1;
+            return true;
+        }
+        is_char
+    });
+    Ok(pieces)
+}
+
+fn run_trainer(
+    sentences: &[(String, u32)],
+    alphabet: &[char],
+    num_pieces: usize,
+) -> Result<Vec<(String, f64)>> {
     let fault = |cause: String| Error::data("cannot train a Unigram tokenizer").cause(cause);
     let trainer = UnigramTrainer::builder()
         .vocab_size(num_pieces as u32)
@@ -61,17 +89,13 @@ pub(super) fn train(
         .install(|| {
             catch_unwind(AssertUnwindSafe(|| {
                 let mut model = Unigram::default();
-                trainer.do_train(sentences, &mut model).map_err(|e| e.to_string())?;
+                trainer.do_train(sentences.to_vec(), &mut model).map_err(|e| e.to_string())?;
                 Ok(model)
             }))
         })
         .unwrap_or_else(|_| Err("the trainer gave up (text too small or too repetitive)".into()))
         .map_err(|cause: String| fault(cause).hint("try `--tokenizer-model bpe`"))?;
-
-    let mut pieces: Vec<(String, f64)> = model.iter().cloned().collect();
-    deal_out_penalties(&mut pieces, &frequency);
-    pieces.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Ok(pieces)
+    Ok(model.iter().cloned().collect())
 }
 
 /// Characters that EM dropped carry the scores `min, min + step, min + 2 step, ...` in random

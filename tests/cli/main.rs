@@ -8,6 +8,8 @@ mod demo_corpus;
 mod errors;
 mod examples;
 mod help;
+mod init;
+mod inspect;
 mod pipes;
 mod score;
 mod train;

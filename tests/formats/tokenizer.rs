@@ -247,19 +247,25 @@ fn transformers_agrees() {
     let mut tokenizers: BTreeMap<String, TextTokenizer> = BTreeMap::new();
     tokenizers.insert("bpe.json".into(), bpe());
     tokenizers.insert("unigram_bytes.json".into(), unigram_bytes());
-    let mut rows = 0;
+    let (mut rows, mut spelt_out) = (0, 0);
     for line in std::fs::read_to_string(data("golden.jsonl")).unwrap().lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let t = &tokenizers[row["tokenizer"].as_str().unwrap()];
         let ids: Vec<u32> = serde_json::from_value(row["ids"].clone()).unwrap();
         if let Some(text) = row["text"].as_str() {
             let ours = t.encode_pieces(text).unwrap();
-            assert_eq!(ours, ids, "{row}");
+            // transformers lets a Unigram model match `</s>` in text; ours spells it out.
+            if ids.iter().any(|&id| t.is_control(id)) {
+                assert!(t.kind() == "Unigram" && ours.iter().all(|&id| !t.is_control(id)), "{row}");
+                spelt_out += 1;
+            } else {
+                assert_eq!(ours, ids, "{row}");
+            }
         }
         assert_eq!(t.decode(&ids).unwrap(), row["decoded"].as_str().unwrap(), "{row}");
         rows += 1;
     }
-    assert_eq!(rows, 112);
+    assert_eq!((rows, spelt_out), (112, 2));
 }
 
 #[test]
@@ -400,12 +406,21 @@ fn broken_files_are_artifact_errors() {
     assert!(e.to_string().contains("AutoTokenizer"), "{e}");
 }
 
-/// A text of the characters the fixture covers.
-fn covered() -> impl Strategy<Value = String> {
-    "[ a-zA-ZäöüßА-Яа-яの図書館庭朝夜。、,.?]{0,80}".prop_filter("covered", |s| {
-        let t = std::fs::read_to_string(data("corpus.jsonl")).unwrap();
-        s.chars().all(|c| t.contains(c))
-    })
+/// The characters of the corpus: what the fixtures cover.
+fn covered() -> Vec<char> {
+    let text = std::fs::read_to_string(data("corpus.jsonl")).unwrap();
+    let mut chars: Vec<char> = text
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap())
+        .flat_map(|r| {
+            format!("{}{}", r["src"].as_str().unwrap(), r["tgt"].as_str().unwrap())
+                .chars()
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    chars.sort_unstable();
+    chars.dedup();
+    chars
 }
 
 proptest! {
@@ -487,7 +502,8 @@ fn collect(v: &Value, at: String, out: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 50, ..Default::default() })]
     #[test]
-    fn covered_characters_are_never_unknown(text in covered()) {
+    fn covered_characters_are_never_unknown(chars in prop::collection::vec(prop::sample::select(covered()), 0..80)) {
+        let text: String = chars.into_iter().collect();
         prop_assert_eq!(bpe().encode_source("en", &text, 4096).unwrap().num_unk, 0);
     }
 }
