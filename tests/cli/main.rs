@@ -11,3 +11,4 @@ mod help;
 mod pipes;
 mod score;
 mod train;
+mod translate;
