@@ -278,7 +278,7 @@ fn target_key(target: &Target, key: &str) -> String {
     match target {
         // The negative form of a pair is told with its positive one.
         Target::Plain(_) => key.to_string(),
-        Target::Switch { on, off } => match on.or(Some(off)).and_then(|a| keys::key_of(a)) {
+        Target::Switch { on, off } => match on.or(Some(off)).and_then(keys::key_of) {
             Some(key) => key,
             None => key.to_string(),
         },

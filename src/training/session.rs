@@ -82,8 +82,9 @@ struct Window {
     loss: f64,
     nll: f64,
     tokens: usize,
+    weight: f64,
     sentences: usize,
-    by_pair: std::collections::BTreeMap<String, (f64, usize)>,
+    by_pair: std::collections::BTreeMap<String, (f64, f64)>,
 }
 
 struct Progress {
@@ -167,6 +168,7 @@ impl Session<'_> {
             window.loss += report.sums.loss;
             window.nll += report.sums.nll;
             window.tokens += report.tokens;
+            window.weight += report.weight;
             window.sentences += report.sentences;
             for (pair, (nll, n)) in &report.by_pair {
                 let sum = window.by_pair.entry(pair.clone()).or_default();
@@ -249,7 +251,7 @@ impl Session<'_> {
         since: Instant,
         p: &Progress,
     ) -> TrainingRecord {
-        let n = window.tokens.max(1) as f64;
+        let n = window.weight.max(f64::MIN_POSITIVE);
         TrainingRecord::TrainStep(TrainStep {
             step: report.step,
             epoch_frac: round3(self.trainer.sampler.epoch_frac()),
@@ -262,7 +264,7 @@ impl Session<'_> {
             tok_per_s: round3(window.tokens as f64 / since.elapsed().as_secs_f64().max(1e-9)),
             elapsed_s: round3(p.elapsed_s()),
             by_pair: self.options.log_pairs.then(|| {
-                window.by_pair.iter().map(|(k, (nll, n))| (k.clone(), nll / *n as f64)).collect()
+                window.by_pair.iter().map(|(k, (nll, n))| (k.clone(), nll / n)).collect()
             }),
         })
     }

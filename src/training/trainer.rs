@@ -22,6 +22,16 @@ pub struct Batch {
     pub weights: Option<Vec<f32>>,
 }
 
+impl Batch {
+    /// Target tokens, times their weights.
+    pub fn weight(&self) -> f64 {
+        match &self.weights {
+            Some(w) => w.iter().map(|w| f64::from(*w)).sum(),
+            None => self.labels.num_tokens() as f64,
+        }
+    }
+}
+
 /// Gathers the sentences of a batch.
 pub fn build_batch(corpus: &Corpus, examples: &[Example], indices: &[u32]) -> Batch {
     let of = |i: &u32| examples[*i as usize];
@@ -57,12 +67,14 @@ pub struct StepReport {
     pub step: u64,
     pub sums: LossSums,
     pub tokens: usize,
+    /// What the sums are divided by: target tokens, times their weights.
+    pub weight: f64,
     pub sentences: usize,
     pub lr: f64,
     /// Before clipping.
     pub grad_norm: f64,
-    /// nll sum and tokens by direction.
-    pub by_pair: BTreeMap<String, (f64, usize)>,
+    /// nll sum and weight by direction.
+    pub by_pair: BTreeMap<String, (f64, f64)>,
 }
 
 /// Model, data and optimizer of a run.
@@ -121,14 +133,8 @@ impl Trainer {
             .iter()
             .map(|p| build_batch(&corpus, &corpus.directions[p.direction].examples, &p.examples))
             .collect();
-        let total_weight: f64 = batches
-            .iter()
-            .map(|b| match &b.weights {
-                Some(w) => w.iter().map(|w| f64::from(*w)).sum(),
-                None => b.labels.num_tokens() as f64,
-            })
-            .sum();
-        let scale = (1.0 / total_weight.max(f64::MIN_POSITIVE)) as f32;
+        report.weight = batches.iter().map(Batch::weight).sum();
+        let scale = (1.0 / report.weight.max(f64::MIN_POSITIVE)) as f32;
         self.gradients.clear();
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
             let direction = &corpus.directions[plan.direction].direction;
@@ -154,7 +160,7 @@ impl Trainer {
             report.sentences += plan.examples.len();
             let pair = report.by_pair.entry(direction.to_string()).or_default();
             pair.0 += loss.sums.nll;
-            pair.1 += loss.num_tokens;
+            pair.1 += batch.weight();
         }
         report.grad_norm = Adam::gradient_norm(&self.gradients)?;
         if !report.grad_norm.is_finite() {

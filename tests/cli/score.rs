@@ -306,7 +306,7 @@ fn joins_and_foreign_forms() {
     let line = |i: usize, name: &str, text: &str| format!("{}\n", json!({"id": i, name: text}));
     let hyp: String = hyps.lines().enumerate().map(|(i, l)| line(i, "hyp", l)).collect();
     let reference: String =
-        refs.lines().enumerate().rev().map(|(i, l)| line(i, "ref", l)).collect();
+        numbered(&refs).rev().map(|(i, l)| line(i, "ref", l)).collect();
     t.write("h.jsonl", hyp);
     t.write("r.jsonl", reference);
     let run = t.isogloss(["score", "h.jsonl", "--ref", "r.jsonl", "--json"]).run();
@@ -315,9 +315,7 @@ fn joins_and_foreign_forms() {
     let rows: String = hyps.lines().zip(refs.lines()).map(|(h, r)| format!("{h}\t{r}\n")).collect();
     t.write("both.tsv", format!("hyp\tref\n{rows}"));
     assert_eq!(score(&t.isogloss(["score", "both.tsv", "--json"]).run()), aligned);
-    let fairseq: String = hyps
-        .lines()
-        .enumerate()
+    let fairseq: String = numbered(&hyps)
         .rev()
         .map(|(i, h)| format!("S-{i}\tx\nH-{i}\t-0.5\t{h}\nP-{i}\t-0.1\n"))
         .collect();
@@ -427,4 +425,9 @@ fn any_bytes() {
         .args(["--hyp", "long.txt", "--ref", "other.txt"])
         .run();
     assert_eq!(run.ok().records().len(), 3);
+}
+
+/// Lines with their zero-based numbers, from either end.
+fn numbered(text: &str) -> impl DoubleEndedIterator<Item = (usize, &str)> {
+    text.lines().collect::<Vec<_>>().into_iter().enumerate()
 }

@@ -280,7 +280,7 @@ fn row_title(breakdowns: &[String]) -> String {
             "lang_pair" => "direction",
             "src_lang" => "source",
             "tgt_lang" => "target",
-            "all" => "segments of",
+            "all" => "corpus",
             other => other,
         })
         .collect();
@@ -407,7 +407,11 @@ fn failures(gate: &[GateRecord], width: u8) -> Option<Table> {
     if several {
         header.insert(1, ("system", Align::Left));
     }
-    header.extend(["baseline", "value", "delta", "max drop", "p"].map(|name| (name, Align::Right)));
+    header.extend(["baseline", "value", "delta", "max drop"].map(|name| (name, Align::Right)));
+    let tested = failed.iter().any(|g| g.p_value.is_some());
+    if tested {
+        header.push(("p", Align::Right));
+    }
     let title = format!("{} of {} rows failed the gate", failed.len(), gate.len());
     let mut table = Table::new(header).titled(title);
     for g in failed {
@@ -421,8 +425,10 @@ fn failures(gate: &[GateRecord], width: u8) -> Option<Table> {
             number(g.value),
             g.delta.map_or_else(|| "-".to_string(), |d| signed(d, width)),
             g.max_drop.to_string(),
-            g.p_value.map_or_else(|| "-".to_string(), |p| format!("{p:.4}")),
         ]);
+        if tested {
+            cells.push(g.p_value.map_or_else(|| "-".to_string(), |p| format!("{p:.4}")));
+        }
         table.row(cells);
     }
     Some(table)

@@ -103,8 +103,7 @@ impl Observer for TrainObserver<'_> {
 
     fn step(&mut self, report: &StepReport) {
         if let Some(p) = &mut self.progress {
-            let n = report.tokens.max(1) as f64;
-            p.detail(format!("loss {:.3}", report.sums.loss / n));
+            p.detail(format!("loss {:.3}", report.sums.loss / report.weight));
             p.set(report.step);
         }
     }

@@ -144,9 +144,9 @@ def corpora():
         for r in range(1 + i % 3, 3):
             varied["refs"][r][i] = None
     out["varied_refs"] = varied
-    long = corpus("de", 2, low=700, high=900)
+    long = corpus("de", 2, low=150, high=200)
     long["a"].append(" ".join(long["refs"][0][0].split(" ")[::-1]))
-    long["b"].append(long["refs"][0][0][: 2000])
+    long["b"].append(long["refs"][0][0][: 500])
     long["refs"][0].append(long["refs"][0][0])
     out["long"] = long
     lengths = corpus("en", 12)
