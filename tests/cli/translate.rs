@@ -178,7 +178,10 @@ fn records_keep_their_fields_and_directions() {
     let r = translate(&t, &["in.tsv"]).run().ok().records();
     assert_eq!(r[1]["tgt_lang"], "cc");
     let text = translate(&t, &["in.tsv", "--format", "text"]).run().ok().stdout();
-    assert_eq!(text.lines().collect::<Vec<_>>(), [r[0]["hyp"].as_str().unwrap(), r[1]["hyp"].as_str().unwrap()]);
+    assert_eq!(
+        text.lines().collect::<Vec<_>>(),
+        [r[0]["hyp"].as_str().unwrap(), r[1]["hyp"].as_str().unwrap()]
+    );
 }
 
 #[test]
@@ -218,7 +221,8 @@ fn a_broken_line_stops_or_keeps_its_place() {
     run.ok();
     let mut bytes = b"\xff\n".to_vec();
     bytes.extend_from_slice(b"uno\n");
-    let run = translate(&t, &["--src-lang", "aa", "--tgt-lang", "bb", "--skip-bad"]).stdin(bytes).run();
+    let run =
+        translate(&t, &["--src-lang", "aa", "--tgt-lang", "bb", "--skip-bad"]).stdin(bytes).run();
     assert_eq!(run.code(3).stdout().split_terminator('\n').count(), 2);
 }
 
@@ -226,7 +230,10 @@ fn a_broken_line_stops_or_keeps_its_place() {
 fn languages_are_checked_and_listed() {
     let t = Sandbox::new();
     assert_eq!(translate(&t, &["--list-langs"]).run().ok().stdout(), "aa\nbb\ncc\n");
-    translate(&t, &["--src-lang", "aa", "--tgt-lang", "bbb"]).run().code(2).says("did you mean `bb`?");
+    translate(&t, &["--src-lang", "aa", "--tgt-lang", "bbb"])
+        .run()
+        .code(2)
+        .says("did you mean `bb`?");
     translate(&t, &["--tgt-lang", "bb"]).stdin("uno\n").run().code(2).says("--src-lang");
     let record = r#"{"src_lang":"xx","tgt_lang":"bb","src":"uno"}"#;
     translate(&t, &[]).stdin(record).run().code(3).says("unknown language `xx`").says("src_lang");
@@ -243,10 +250,9 @@ fn long_sources_are_cut_or_refused() {
     assert_eq!(r.len(), 3);
     assert_eq!(r[1]["truncated"], true);
     assert!(r[0].get("truncated").is_none() && r[2].get("truncated").is_none());
-    let config: Value = serde_json::from_str(
-        &std::fs::read_to_string(model().join("config.json")).unwrap(),
-    )
-    .unwrap();
+    let config: Value =
+        serde_json::from_str(&std::fs::read_to_string(model().join("config.json")).unwrap())
+            .unwrap();
     assert_eq!(r[1]["num_src_tokens"], config["max_position_embeddings"]);
     lines(&t, &["--on-long", "error"], &input).code(3).says("source is too long").says("<stdin>:2");
 }
@@ -320,7 +326,8 @@ fn search_settings_of_the_model_are_heeded() {
 #[test]
 fn header_and_summary_frame_the_records() {
     let t = Sandbox::new();
-    let r = lines(&t, &["--format", "jsonl", "--header", "--summary", "--beam-size", "3"], "uno\n\n");
+    let r =
+        lines(&t, &["--format", "jsonl", "--header", "--summary", "--beam-size", "3"], "uno\n\n");
     let r = r.ok().records();
     assert_eq!((&r[0]["type"], &r[3]["type"]), (&Value::from("header"), &Value::from("summary")));
     let signature = r[0]["signature"].as_str().unwrap();
@@ -370,9 +377,11 @@ fn results_appear_while_input_is_open() {
 #[test]
 fn a_closed_pipe_is_a_normal_end() {
     let t = Sandbox::new();
-    let mut command =
-        translate(&t, &["--src-lang", "aa", "--tgt-lang", "bb", "--line-buffered", "--beam-size", "1"])
-            .into_command();
+    let mut command = translate(
+        &t,
+        &["--src-lang", "aa", "--tgt-lang", "bb", "--line-buffered", "--beam-size", "1"],
+    )
+    .into_command();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
