@@ -1,5 +1,6 @@
 //! `isogloss translate`: a filter. Text or records in, translations out, in order.
 
+mod defaults;
 mod reader;
 mod stream;
 
@@ -21,6 +22,7 @@ use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use crate::text::TextTokenizer;
+use defaults::ModelDefaults;
 use reader::{ReaderOptions, spawn};
 use stream::{TranslationStream, Writing};
 
@@ -100,28 +102,22 @@ pub struct Args {
     /// Hypotheses kept at each step; 1 is greedy search
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Decoding")]
     pub beam_size: usize,
-    /// Scores are divided by length to this power
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 1.0,
-        allow_negative_numbers = true,
-        help_heading = "Decoding"
-    )]
-    pub length_penalty: f64,
-    /// Most tokens of a translation, language and end mark included; default: one and a half
-    /// times the source and 50 more
+    /// Scores are divided by length to this power [default: the model's, else 1.0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Decoding")]
+    pub length_penalty: Option<f64>,
+    /// Most tokens of a translation, language and end mark included [default: one and a half times
+    /// the source and 50 more]
     #[arg(long, value_name = "N", help_heading = "Decoding")]
     pub max_new_tokens: Option<usize>,
-    /// No end before this many tokens
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Decoding")]
-    pub min_new_tokens: usize,
-    /// When beam search ends (transformers' `early_stopping`)
-    #[arg(long, value_enum, default_value = "false", help_heading = "Decoding")]
-    pub early_stopping: Stopping,
-    /// No n-gram of this size twice in a translation; 0 allows all
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Decoding")]
-    pub no_repeat_ngram_size: usize,
+    /// No end before this many tokens [default: the model's, else 0]
+    #[arg(long, value_name = "N", help_heading = "Decoding")]
+    pub min_new_tokens: Option<usize>,
+    /// When beam search ends (transformers' `early_stopping`) [default: the model's, else false]
+    #[arg(long, value_enum, help_heading = "Decoding")]
+    pub early_stopping: Option<Stopping>,
+    /// No n-gram of this size twice in a translation; 0 allows all [default: the model's, else 0]
+    #[arg(long, value_name = "N", help_heading = "Decoding")]
+    pub no_repeat_ngram_size: Option<usize>,
     /// A token id that is never chosen; may be repeated
     #[arg(long, value_name = "ID", help_heading = "Decoding")]
     pub suppress_token: Vec<u32>,
@@ -184,10 +180,10 @@ impl Args {
                 .found(self.n_best.to_string())
                 .expected(format!("at most --beam-size {}", self.beam_size)));
         }
-        if !self.length_penalty.is_finite() {
+        if !self.length_penalty.unwrap_or(1.0).is_finite() {
             return Err(Error::usage("value is not a number").flag("--length-penalty"));
         }
-        if self.score_given && (self.n_best > 1 || self.no_repeat_ngram_size > 0) {
+        if self.score_given && (self.n_best > 1 || self.no_repeat_ngram_size.is_some()) {
             return Err(Error::usage(
                 "options of search with `--score-given`, which does not search",
             )
@@ -196,28 +192,37 @@ impl Args {
         Ok(())
     }
 
-    fn options(&self) -> DecodingOptions {
+    /// Flags, then what the model brings along, then the defaults of `generate`.
+    fn options(&self, model: &ModelDefaults) -> DecodingOptions {
+        let mut suppress_tokens = model.suppress_tokens.clone();
+        suppress_tokens.extend(&self.suppress_token);
         DecodingOptions {
             beam_size: self.beam_size,
             n_best: self.n_best,
-            length_penalty: self.length_penalty,
+            length_penalty: self.length_penalty.or(model.length_penalty).unwrap_or(1.0),
             early_stopping: match self.early_stopping {
-                Stopping::False => EarlyStopping::Heuristic,
-                Stopping::True => EarlyStopping::Full,
-                Stopping::Never => EarlyStopping::Never,
+                Some(Stopping::False) => EarlyStopping::Heuristic,
+                Some(Stopping::True) => EarlyStopping::Full,
+                Some(Stopping::Never) => EarlyStopping::Never,
+                None => model.early_stopping.unwrap_or_default(),
             },
             max_new_tokens: match self.max_new_tokens {
                 Some(n) => MaxNewTokens::Fixed(n),
-                None => MaxNewTokens::BySource { limit: usize::MAX },
+                None => {
+                    MaxNewTokens::BySource { limit: model.max_new_tokens.unwrap_or(usize::MAX) }
+                }
             },
-            min_new_tokens: self.min_new_tokens,
-            no_repeat_ngram_size: self.no_repeat_ngram_size,
-            suppress_tokens: self.suppress_token.clone(),
+            min_new_tokens: self.min_new_tokens.or(model.min_new_tokens).unwrap_or(0),
+            no_repeat_ngram_size: self
+                .no_repeat_ngram_size
+                .or(model.no_repeat_ngram_size)
+                .unwrap_or(0),
+            suppress_tokens,
         }
     }
 
     /// One line that names model and search (style of sacrebleu's signatures).
-    fn signature(&self, checkpoint: &Checkpoint) -> Result<String> {
+    fn signature(&self, checkpoint: &Checkpoint, options: &DecodingOptions) -> Result<String> {
         let sha256 = checkpoint.sha256()?;
         let maxlen =
             self.max_new_tokens.map_or_else(|| "1.5*src+50".to_string(), |n| n.to_string());
@@ -226,7 +231,7 @@ impl Args {
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
-            self.length_penalty,
+            options.length_penalty,
             env!("CARGO_PKG_VERSION"),
         ))
     }
@@ -249,8 +254,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag(flag))?;
         }
     }
+    let options = args.options(&ModelDefaults::read(checkpoint.dir())?);
     if let Some(id) =
-        args.suppress_token.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
+        options.suppress_tokens.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
     {
         return Err(Error::usage(format!("token id {id} is not in the vocabulary"))
             .flag("--suppress-token")
@@ -276,8 +282,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
 
     let model = InferenceModel::from_checkpoint(&checkpoint)?;
-    let signature =
-        if args.header || args.summary { Some(args.signature(&checkpoint)?) } else { None };
+    let signature = if args.header || args.summary {
+        Some(args.signature(&checkpoint, &options)?)
+    } else {
+        None
+    };
     let started = std::time::Instant::now();
     let feed = spawn(
         inputs,
@@ -311,7 +320,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut stream = TranslationStream::new(feed, &model, &tokenizer, context, out, writing);
     let limits =
         BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
-    let mut session = Session::new(&model, context.threads, args.options());
+    let mut session = Session::new(&model, context.threads, options);
     decode(&mut session, limits, &mut stream)?;
     let totals = stream.finish()?;
     let mut out = totals.out;

@@ -92,7 +92,9 @@ impl LineReader {
             return Ok(None);
         }
         self.number += 1;
-        if bytes.len() as u64 == limit {
+        if bytes.len() as u64 == limit && bytes.last() != Some(&b'\n') {
+            // Whoever goes on after the error goes on behind this line.
+            self.skip_line()?;
             return Err(Error::data("line is too long")
                 .at(&self.name)
                 .line(self.number)
@@ -122,6 +124,21 @@ impl LineReader {
     }
 }
 
+impl LineReader {
+    /// Reads up to the end of the line, keeping nothing.
+    fn skip_line(&mut self) -> Result<()> {
+        loop {
+            let buffer = self.reader.fill_buf().map_err(|e| Error::io("read", &self.name, e))?;
+            let end = buffer.iter().position(|&b| b == b'\n');
+            let used = end.map_or(buffer.len(), |i| i + 1);
+            self.reader.consume(used);
+            if end.is_some() || used == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
 impl Iterator for LineReader {
     type Item = Result<Line>;
     fn next(&mut self) -> Option<Self::Item> {
@@ -143,6 +160,17 @@ mod tests {
         assert_eq!(got, ["a", "b\u{2028}c\u{85}d\u{b}e\u{c}f\rg", ""]);
         assert_eq!(lines(b"x").unwrap(), ["x"]);
         assert!(lines(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_one_error() {
+        let text = [vec![b'a'; 10], b"\nbb\nccc".to_vec()].concat();
+        let mut reader = LineReader::new("t".into(), Box::new(std::io::Cursor::new(text)));
+        reader.max_line_bytes = 3;
+        assert!(reader.next_line().unwrap_err().to_string().contains("too long"));
+        assert_eq!(reader.next_line().unwrap().unwrap().text, "bb");
+        assert_eq!(reader.next_line().unwrap().unwrap().text, "ccc");
+        assert!(reader.next_line().unwrap().is_none());
     }
 
     #[test]

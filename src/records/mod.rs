@@ -12,4 +12,4 @@ pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
 };
 pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
-pub use translation::{NBest, SCHEMA, Translation};
+pub use translation::{NBest, SCHEMA, Scores, Translation, error_record};

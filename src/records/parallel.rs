@@ -66,16 +66,18 @@ pub struct ParallelReader {
     format: InputFormat,
     options: ReadOptions,
     header: Vec<String>,
-    pending: Option<crate::io::Line>,
+    /// The first line, read ahead to see the format; a fault in it is met when it is asked for.
+    pending: Option<Result<crate::io::Line>>,
     count: u64,
 }
 
 impl ParallelReader {
     pub fn open(input: &Input, options: ReadOptions) -> Result<Self> {
         let mut lines = input.open()?;
-        let first = lines.next_line()?;
+        let first = lines.next_line().transpose();
         let format = options.format.unwrap_or_else(|| {
-            InputFormat::detect(input.path(), first.as_ref().map_or("", |l| l.text.as_str()))
+            let text = first.as_ref().and_then(|l| l.as_ref().ok()).map_or("", |l| l.text.as_str());
+            InputFormat::detect(input.path(), text)
         });
         let mut this = Self {
             path: lines.name().to_path_buf(),
@@ -87,7 +89,7 @@ impl ParallelReader {
             count: 0,
         };
         if format == InputFormat::Tsv {
-            let Some(line) = this.pending.take() else {
+            let Some(line) = this.pending.take().transpose()? else {
                 return Err(Error::data("TSV file has no header line").at(&this.path));
             };
             this.header = line.text.split('\t').map(str::to_string).collect();
@@ -113,7 +115,7 @@ impl ParallelReader {
     /// The next record, in any format; `None` at the end.
     pub fn next_record(&mut self) -> Result<Option<ParallelRecord>> {
         let line = match self.pending.take() {
-            Some(l) => l,
+            Some(l) => l?,
             None => match self.lines.next_line()? {
                 Some(l) => l,
                 None => return Ok(None),

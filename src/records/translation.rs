@@ -2,8 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::error::Error;
+
 /// The version of the record contracts, as headers state it.
 pub const SCHEMA: u32 = 1;
+
+/// Fields of an earlier translation, and the source under its other name.
+const STALE: [&str; 10] = [
+    "text",
+    "mt",
+    "score",
+    "score_norm",
+    "num_hyp_tokens",
+    "finish",
+    "truncated",
+    "nbest",
+    "token_scores",
+    "error",
+];
 
 /// One of several hypotheses.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +27,21 @@ pub struct NBest {
     pub hyp: String,
     pub score: f64,
     pub score_norm: f64,
+}
+
+/// What decoding says of the best hypothesis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// Sum of log probabilities, in nats.
+    pub score: f64,
+    /// The value ranking used: `score / num_hyp_tokens ^ length_penalty`.
+    pub score_norm: f64,
+    /// Language mark and end mark included.
+    pub num_hyp_tokens: u64,
+    /// `eos` or `max_len`.
+    pub finish: &'static str,
+    /// One for each token; 0 for the mark, which is forced.
+    pub token_scores: Option<Vec<f64>>,
 }
 
 /// `type`, then identifiers, then values, then the input's own fields.
@@ -21,21 +52,39 @@ pub struct Translation {
     pub tgt_lang: String,
     pub src: String,
     pub hyp: String,
-    /// Sum of log probabilities, in nats.
-    pub score: f64,
-    /// The value ranking used.
-    pub score_norm: f64,
+    /// None where there was nothing to translate.
+    pub scores: Option<Scores>,
     /// Marks included.
     pub num_src_tokens: u64,
-    pub num_hyp_tokens: u64,
     pub num_src_unk: u64,
-    /// `eos` or `max_len`.
-    pub finish: &'static str,
     pub truncated: bool,
     pub nbest: Option<Vec<NBest>>,
-    pub token_scores: Option<Vec<f64>>,
     /// The reference of a sentence translated against the record's direction.
     pub swapped_reference: Option<String>,
+}
+
+/// Scores are f32; as f64 they would be printed with digits that mean nothing.
+fn number(score: f64) -> Value {
+    (score as f32).to_string().parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+/// The answer to a broken line: it keeps the line's place and fields.
+pub fn error_record(id: String, error: &Error, mut raw: Map<String, Value>) -> Map<String, Value> {
+    let mut m = Map::new();
+    m.insert("type".into(), "translation".into());
+    m.insert("id".into(), id.into());
+    for name in ["src_lang", "tgt_lang"] {
+        if let Some(lang) = raw.shift_remove(name) {
+            m.insert(name.into(), lang);
+        }
+    }
+    m.insert("error".into(), error.message().into());
+    for (name, value) in raw {
+        if !m.contains_key(&name) {
+            m.insert(name, value);
+        }
+    }
+    m
 }
 
 impl Translation {
@@ -48,27 +97,34 @@ impl Translation {
         m.insert("tgt_lang".into(), self.tgt_lang.into());
         m.insert("src".into(), self.src.into());
         m.insert("hyp".into(), self.hyp.into());
-        m.insert("score".into(), self.score.into());
-        m.insert("score_norm".into(), self.score_norm.into());
+        let token_scores = self.scores.as_ref().and_then(|s| s.token_scores.clone());
+        if let Some(s) = &self.scores {
+            m.insert("score".into(), number(s.score));
+            m.insert("score_norm".into(), number(s.score_norm));
+        }
         m.insert("num_src_tokens".into(), self.num_src_tokens.into());
-        m.insert("num_hyp_tokens".into(), self.num_hyp_tokens.into());
+        if let Some(s) = &self.scores {
+            m.insert("num_hyp_tokens".into(), s.num_hyp_tokens.into());
+        }
         m.insert("num_src_unk".into(), self.num_src_unk.into());
-        m.insert("finish".into(), self.finish.into());
+        if let Some(s) = &self.scores {
+            m.insert("finish".into(), s.finish.into());
+        }
         if self.truncated {
             m.insert("truncated".into(), true.into());
         }
         if let Some(list) = self.nbest {
             let list: Vec<Value> = list
                 .into_iter()
-                .map(|h| json!({"hyp": h.hyp, "score": h.score, "score_norm": h.score_norm}))
+                .map(|h| json!({"hyp": h.hyp, "score": number(h.score), "score_norm": number(h.score_norm)}))
                 .collect();
             m.insert("nbest".into(), list.into());
         }
-        if let Some(scores) = self.token_scores {
+        if let Some(scores) = token_scores {
+            let scores: Vec<Value> = scores.into_iter().map(number).collect();
             m.insert("token_scores".into(), scores.into());
         }
-        // What an earlier translation said, and the source under its other name.
-        for name in ["text", "mt", "truncated", "nbest", "token_scores", "error"] {
+        for name in STALE {
             raw.shift_remove(name);
         }
         if let Some(reference) = self.swapped_reference {

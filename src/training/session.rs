@@ -263,9 +263,10 @@ impl Session<'_> {
             grad_norm: report.grad_norm,
             tok_per_s: round3(window.tokens as f64 / since.elapsed().as_secs_f64().max(1e-9)),
             elapsed_s: round3(p.elapsed_s()),
-            by_pair: self.options.log_pairs.then(|| {
-                window.by_pair.iter().map(|(k, (nll, n))| (k.clone(), nll / n)).collect()
-            }),
+            by_pair: self
+                .options
+                .log_pairs
+                .then(|| window.by_pair.iter().map(|(k, (nll, n))| (k.clone(), nll / n)).collect()),
         })
     }
 

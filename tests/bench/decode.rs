@@ -67,7 +67,8 @@ fn serve(dir: &Path) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let request: serde_json::Value = serde_json::from_str(&line?)?;
-        let number = |key: &str| request[key].as_u64().map(|n| n as usize).ok_or(format!("no `{key}`"));
+        let number =
+            |key: &str| request[key].as_u64().map(|n| n as usize).ok_or(format!("no `{key}`"));
         let sources: Vec<Vec<u32>> = serde_json::from_value(request["sources"].clone())?;
         let seconds = decode(
             &model,
@@ -133,7 +134,9 @@ fn write_random_model(dir: &Path) -> Result<(), Failure> {
                 let ones = name.ends_with("layer_norm.weight");
                 let values = (0..shape.iter().product::<usize>())
                     .map(|_| {
-                        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        state = state
+                            .wrapping_mul(6364136223846793005)
+                            .wrapping_add(1442695040888963407);
                         let v = (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
                         if ones { 1.0 } else { v * 0.07 }
                     })

@@ -13,3 +13,4 @@ mod inspect;
 mod pipes;
 mod score;
 mod train;
+mod translate;

@@ -305,8 +305,7 @@ fn joins_and_foreign_forms() {
     let (hyps, refs) = (t.read("hyp.txt"), t.read("ref.txt"));
     let line = |i: usize, name: &str, text: &str| format!("{}\n", json!({"id": i, name: text}));
     let hyp: String = hyps.lines().enumerate().map(|(i, l)| line(i, "hyp", l)).collect();
-    let reference: String =
-        numbered(&refs).rev().map(|(i, l)| line(i, "ref", l)).collect();
+    let reference: String = numbered(&refs).rev().map(|(i, l)| line(i, "ref", l)).collect();
     t.write("h.jsonl", hyp);
     t.write("r.jsonl", reference);
     let run = t.isogloss(["score", "h.jsonl", "--ref", "r.jsonl", "--json"]).run();

@@ -13,7 +13,7 @@ use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
 use crate::io::Output;
 use crate::model::inference::InferenceModel;
-use crate::records::{InputFormat, NBest, Translation};
+use crate::records::{InputFormat, NBest, Scores, Translation, error_record};
 use crate::report::Progress;
 use crate::text::TextTokenizer;
 
@@ -42,6 +42,8 @@ pub struct TranslationStream<'a> {
     records: bool,
     progress: Progress,
     pending: VecDeque<Item>,
+    /// Reading ended by this; what was read before is translated first.
+    failure: Option<Error>,
     num_src_unk: u64,
     num_truncated: u64,
     totals: Totals,
@@ -65,6 +67,7 @@ impl<'a> TranslationStream<'a> {
             writing,
             progress: context.report.progress("translating", "sentences", None),
             pending: VecDeque::new(),
+            failure: None,
             num_src_unk: 0,
             num_truncated: 0,
             totals: Totals { out, num_items: 0, num_errors: 0, num_tokens: 0, first_error: None },
@@ -112,7 +115,11 @@ impl<'a> TranslationStream<'a> {
         Feed::Item(item, task)
     }
 
-    pub fn finish(self) -> Result<Totals> {
+    pub fn finish(mut self) -> Result<Totals> {
+        if let Some(e) = self.failure {
+            self.totals.out.flush()?;
+            return Err(e);
+        }
         let warn = |text: String| self.context.report.warning(&Error::data(text));
         if self.num_src_unk > 0 {
             warn(format!("{} source tokens are unknown to the tokenizer", self.num_src_unk));
@@ -142,9 +149,8 @@ impl Stream for TranslationStream<'_> {
                 Ok(Message::Format(format)) => self.begin(format)?,
                 Ok(Message::Item(item)) => self.pending.push_back(*item),
                 Ok(Message::Failed(e)) => {
-                    // What came before the fault is shown.
-                    self.totals.out.flush()?;
-                    return Err(e);
+                    self.failure = Some(e);
+                    return Ok(Feed::End);
                 }
                 Err(TryRecvError::Empty) => return Ok(Feed::Pending),
                 Err(TryRecvError::Disconnected) => return Ok(Feed::End),
@@ -161,10 +167,7 @@ impl Stream for TranslationStream<'_> {
                 self.totals.num_errors += 1;
                 self.context.report.warning(&e);
                 let line = if self.records {
-                    let mut raw = item.record.raw;
-                    raw.insert("id".into(), item.id.into());
-                    raw.insert("error".into(), e.message().into());
-                    Value::Object(raw).to_string()
+                    Value::Object(error_record(item.id, &e, item.record.raw)).to_string()
                 } else {
                     String::new()
                 };
@@ -213,17 +216,20 @@ impl Stream for TranslationStream<'_> {
             tgt_lang: sentence.tgt_lang,
             src: sentence.src,
             hyp,
-            score: best.map_or(0.0, |h| h.score.into()),
-            score_norm: best.map_or(0.0, |h| h.score_norm.into()),
+            scores: best.map(|h| Scores {
+                score: h.score.into(),
+                score_norm: h.score_norm.into(),
+                num_hyp_tokens: h.tokens.len() as u64,
+                finish: h.finish.name(),
+                token_scores: self
+                    .writing
+                    .token_scores
+                    .then(|| h.token_scores.iter().map(|s| f64::from(*s)).collect()),
+            }),
             num_src_tokens: sentence.encoded.ids.len() as u64,
-            num_hyp_tokens: best.map_or(0, |h| h.tokens.len() as u64),
             num_src_unk: sentence.encoded.num_unk.into(),
-            finish: best.map_or("eos", |h| h.finish.name()),
             truncated: sentence.encoded.truncated,
             nbest,
-            token_scores: best
-                .filter(|_| self.writing.token_scores)
-                .map(|h| h.token_scores.iter().map(|s| f64::from(*s)).collect()),
             swapped_reference: sentence.reference.filter(|_| sentence.swapped),
         };
         let line = serde_json::to_string(&record.into_map(item.record.raw))

@@ -46,11 +46,32 @@ impl InferenceModel {
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub fn with_isa(checkpoint: &Checkpoint, isa: Isa) -> Result<Self> {
-        let config = checkpoint.config.clone();
+        let values = |name: &str, shape: &[usize]| checkpoint.values(name, shape);
+        Self::load(&checkpoint.config, isa, &values, checkpoint.final_logits_bias()?)
+    }
+
+    /// From weights that are not on disk, such as those of a model in training. `values` gives a
+    /// parameter by its name and shape in the checkpoint, row-major.
+    pub fn from_source(
+        config: &ModelConfig,
+        values: impl Fn(&str, &[usize]) -> Result<Vec<f32>>,
+        final_logits_bias: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        Self::load(config, Isa::detect(), &values, final_logits_bias)
+    }
+
+    fn load(
+        config: &ModelConfig,
+        isa: Isa,
+        values: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>>,
+        final_logits_bias: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        let source =
+            weights::Source { config, values, final_logits_bias: final_logits_bias.as_deref() };
         let pad = config.pad_token_id as usize;
-        let mut arena = Arena::with_capacity(weights::packed_len(&config));
-        let base = DirectionWeights::load(checkpoint, &mut arena)?;
-        let output = weights::load_output(checkpoint, &mut arena)?;
+        let mut arena = Arena::with_capacity(weights::packed_len(config));
+        let base = DirectionWeights::load(&source, &mut arena)?;
+        let output = weights::load_output(&source, &mut arena)?;
         Ok(Self {
             isa,
             num_values: (base.size_bytes() + output.size_bytes()) / size_of::<f32>(),
@@ -58,9 +79,9 @@ impl InferenceModel {
             // Positions begin behind the padding row, and decoding may use one more than a
             // source of full length.
             positions: sinusoidal_positions(config.max_len() + pad + 2, config.d_model, pad),
-            norms: FinalNorms::load(checkpoint)?,
+            norms: FinalNorms::load(&source)?,
             base: Arc::new(base),
-            config,
+            config: config.clone(),
         })
     }
 

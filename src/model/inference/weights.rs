@@ -8,7 +8,16 @@ use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::kernels::packed::{PackedLinear, PackedMatrix};
 use crate::model::ModelConfig;
-use crate::model::checkpoint::{Checkpoint, SHARED, parameter_shapes};
+use crate::model::checkpoint::{SHARED, parameter_shapes};
+
+/// Where weights come from: a checkpoint, or a model in training.
+pub struct Source<'a> {
+    pub config: &'a ModelConfig,
+    /// A parameter's values, by its name and shape in the checkpoint.
+    pub values: &'a dyn Fn(&str, &[usize]) -> Result<Vec<f32>>,
+    /// `[vocab]`
+    pub final_logits_bias: Option<&'a [f32]>,
+}
 
 pub struct LayerNormWeights {
     pub weight: Vec<f32>,
@@ -62,16 +71,16 @@ pub struct FinalNorms {
 }
 
 impl FinalNorms {
-    pub fn load(checkpoint: &Checkpoint) -> Result<Self> {
+    pub fn load(c: &Source<'_>) -> Result<Self> {
         Ok(Self {
-            encoder: load_norm(checkpoint, "model.encoder.layer_norm")?,
-            decoder: load_norm(checkpoint, "model.decoder.layer_norm")?,
+            encoder: load_norm(c, "model.encoder.layer_norm")?,
+            decoder: load_norm(c, "model.decoder.layer_norm")?,
         })
     }
 }
 
 impl DirectionWeights {
-    pub fn load(c: &Checkpoint, arena: &mut Arena) -> Result<Self> {
+    pub fn load(c: &Source<'_>, arena: &mut Arena) -> Result<Self> {
         let encoder = (0..c.config.encoder_layers)
             .map(|i| {
                 let layer = format!("model.encoder.layers.{i}");
@@ -123,23 +132,23 @@ pub fn packed_len(c: &ModelConfig) -> usize {
 }
 
 /// The shared embedding as output layer, with the final bias where one is stored.
-pub fn load_output(c: &Checkpoint, arena: &mut Arena) -> Result<OutputLayer> {
+pub fn load_output(c: &Source<'_>, arena: &mut Arena) -> Result<OutputLayer> {
     let d = c.config.d_model;
-    let weight = PackedMatrix::pack(arena, &[&c.values(SHARED, &[c.config.vocab_size, d])?], d);
-    Ok(OutputLayer::new(arena, weight, c.final_logits_bias()?.as_deref()))
+    let weight = PackedMatrix::pack(arena, &[&(c.values)(SHARED, &[c.config.vocab_size, d])?], d);
+    Ok(OutputLayer::new(arena, weight, c.final_logits_bias))
 }
 
-fn load_norm(c: &Checkpoint, name: &str) -> Result<LayerNormWeights> {
+fn load_norm(c: &Source<'_>, name: &str) -> Result<LayerNormWeights> {
     let d = c.config.d_model;
     Ok(LayerNormWeights {
-        weight: c.values(&format!("{name}.weight"), &[d])?,
-        bias: c.values(&format!("{name}.bias"), &[d])?,
+        weight: (c.values)(&format!("{name}.weight"), &[d])?,
+        bias: (c.values)(&format!("{name}.bias"), &[d])?,
     })
 }
 
 /// Several maps of one input as one product, stacked in the order of `names`.
 fn load_linear(
-    c: &Checkpoint,
+    c: &Source<'_>,
     arena: &mut Arena,
     layer: &str,
     names: &[&str],
@@ -147,7 +156,7 @@ fn load_linear(
     k: usize,
 ) -> Result<PackedLinear> {
     let values = |name: &str, part: &str, shape: &[usize]| {
-        c.values(&format!("{layer}.{name}.{part}"), shape)
+        (c.values)(&format!("{layer}.{name}.{part}"), shape)
     };
     let weights: Vec<Vec<f32>> =
         names.iter().map(|name| values(name, "weight", &[n, k])).collect::<Result<_>>()?;
@@ -159,7 +168,7 @@ fn load_linear(
     Ok(PackedLinear::new(arena, weight, &bias))
 }
 
-fn load_self_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Result<SelfAttention> {
+fn load_self_attention(c: &Source<'_>, arena: &mut Arena, layer: &str) -> Result<SelfAttention> {
     let d = c.config.d_model;
     let names = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
     Ok(SelfAttention {
@@ -169,7 +178,7 @@ fn load_self_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Result
     })
 }
 
-fn load_cross_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Result<CrossAttention> {
+fn load_cross_attention(c: &Source<'_>, arena: &mut Arena, layer: &str) -> Result<CrossAttention> {
     let d = c.config.d_model;
     Ok(CrossAttention {
         norm: load_norm(c, &format!("{layer}.encoder_attn_layer_norm"))?,
@@ -187,7 +196,7 @@ fn load_cross_attention(c: &Checkpoint, arena: &mut Arena, layer: &str) -> Resul
 }
 
 fn load_feed_forward(
-    c: &Checkpoint,
+    c: &Source<'_>,
     arena: &mut Arena,
     layer: &str,
     ffn: usize,
