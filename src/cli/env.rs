@@ -49,6 +49,10 @@ pub const VARIABLES: &[Variable] = &[
         "Threads to use when neither --threads nor ISOGLOSS_THREADS gives a number above 0.",
     ),
     plain("RUST_BACKTRACE", "1: show where an internal error came from."),
+    plain(
+        "SACREBLEU_SEED",
+        "Seed of the resampling of `score`, as sacrebleu reads it: a number, or none.",
+    ),
     plain("TERM", "dumb: no colour and no progress bars."),
 ];
 
