@@ -45,6 +45,10 @@ pub const VARIABLES: &[Variable] = &[
     plain("NO_COLOR", "Any value: no colour, unless --color always is given."),
     plain("RAYON_NUM_THREADS", "Threads to use when --threads and ISOGLOSS_THREADS name none."),
     plain("RUST_BACKTRACE", "1: show where an internal error came from."),
+    plain(
+        "SACREBLEU_SEED",
+        "Seed of the resampling of `score`, as sacrebleu reads it: a number, or none.",
+    ),
     plain("TERM", "dumb: no colour and no progress bars."),
 ];
 

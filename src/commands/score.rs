@@ -17,7 +17,7 @@ use crate::scoring::corpus::{Corpus, Keep};
 use crate::scoring::resample::Test;
 use options::{Options, TestChoice};
 use results::{Results, System};
-use source::Source;
+use source::{ReferenceFiles, Source};
 
 const EXAMPLE: &str = "isogloss score --metric bleu --metric chrf HYP.jsonl";
 
@@ -272,23 +272,25 @@ impl Reader<'_> {
 
     fn read(&self, input: &Input, name: String) -> Result<System> {
         let options = self.segment_options(self.args.input_format);
-        let source = Source::open(input, self.refs, options, &self.segment_options(None))?;
-        self.score(source, input, name)
+        let files = ReferenceFiles { named: self.refs, fallback: &[] };
+        let source = Source::open(input, files, options, &self.segment_options(None))?;
+        self.score(source, name)
     }
 
     /// A baseline that holds no references borrows those of the first system.
     fn read_baseline(&self, input: &Input, name: String) -> Result<System> {
-        let options = || self.segment_options(None);
-        let mut source = Source::open(input, self.refs, options(), &options())?;
-        if !source.has_references()? && self.main.path().is_some() {
-            let main = std::slice::from_ref(self.main);
-            source = Source::open(input, main, options(), &options())?;
-        }
-        self.score(source, input, name)
+        let options = self.segment_options(None);
+        let fallback = match self.main {
+            Input::Stdin => &[],
+            file => std::slice::from_ref(file),
+        };
+        let files = ReferenceFiles { named: self.refs, fallback };
+        let source = Source::open(input, files, options.clone(), &options)?;
+        self.score(source, name)
     }
 
     /// Streams the segments through the metrics: one thread reads on while the others score.
-    fn score(&self, mut source: Source, input: &Input, name: String) -> Result<System> {
+    fn score(&self, mut source: Source, name: String) -> Result<System> {
         let keep = match (self.options.significance.resamples(), self.options.significance.test) {
             (false, _) => Keep::Sums,
             (true, Some(Test::Randomization)) => Keep::Double,
@@ -320,7 +322,6 @@ impl Reader<'_> {
                     .hint("BLEU is for detokenized text; did you forget to detokenize?"),
             );
         }
-        let _ = input;
         Ok(System {
             name,
             path,

@@ -58,7 +58,7 @@ impl By {
 }
 
 /// How a row of several directions is averaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Average {
     /// Mean of the scores of the directions.
     Macro,
@@ -308,6 +308,7 @@ mod tests {
             num_sentences: 10,
             num_refs: NumRefs { min: 1, max: 1 },
             sums: vec![vec![edits, length]],
+            refs_digest: 0,
         }
     }
 

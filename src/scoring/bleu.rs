@@ -109,18 +109,41 @@ impl Bleu {
     }
 
     /// The score in percent from summed statistics.
-    ///
-    /// Counts and smoothing follow `BLEU.compute_bleu`; logarithms are taken in double precision
-    /// whatever the statistics came in.
     pub fn score<T: Real>(&self, stats: &[T]) -> f64 {
-        let (sys_len, ref_len) = (stats[0].to_f64(), stats[1].to_f64());
+        self.compute(stats).score
+    }
+
+    /// sacrebleu's line beside the score: precisions, brevity penalty, lengths.
+    pub fn verbose(&self, stats: &[f64]) -> String {
+        let Parts { score, precisions, brevity_penalty } = self.compute(stats);
+        let counts = |at: usize| stats[at..at + MAX_ORDER].iter().map(|&x| x as i64).collect();
+        sacrebleu_rs::BleuScore {
+            score,
+            counts: counts(2),
+            totals: counts(2 + MAX_ORDER),
+            precisions: precisions.to_vec(),
+            bp: brevity_penalty,
+            sys_len: stats[0] as i64,
+            ref_len: stats[1] as i64,
+        }
+        .verbose()
+    }
+
+    /// Counts and smoothing follow `BLEU.compute_bleu`; logarithms are taken in double precision
+    /// whatever the statistics came in. sacrebleu-rs has the same as `compute_bleu`, in double
+    /// precision only, and with the value of add-k cut to a whole number.
+    fn compute<T: Real>(&self, stats: &[T]) -> Parts {
         let (correct, total) = stats[2..].split_at(MAX_ORDER);
         let zero = T::from_f64(0.0);
         let hundred = T::from_f64(100.0);
+        let mut parts = Parts {
+            score: 0.0,
+            precisions: [0.0; MAX_ORDER],
+            brevity_penalty: brevity_penalty(stats[0].to_f64(), stats[1].to_f64()),
+        };
         if correct.iter().all(|&c| c == zero) {
-            return 0.0;
+            return parts;
         }
-        let mut precisions = [0.0; MAX_ORDER];
         let mut effective = MAX_ORDER;
         let mut halving = 1.0;
         for n in 0..MAX_ORDER {
@@ -135,7 +158,7 @@ impl Bleu {
             if self.effective_order {
                 effective = n + 1;
             }
-            precisions[n] = if correct != zero {
+            parts.precisions[n] = if correct != zero {
                 (hundred * correct / total).to_f64()
             } else {
                 match self.smoothing {
@@ -149,25 +172,9 @@ impl Bleu {
             };
         }
         // sacrebleu sums from the left and divides by the order.
-        let logs: f64 = precisions[..effective].iter().map(|&p| log(p)).sum();
-        brevity_penalty(sys_len, ref_len) * (logs / effective as f64).exp()
-    }
-
-    /// sacrebleu's line beside the score: precisions, brevity penalty, lengths.
-    pub fn verbose(&self, stats: &[f64]) -> String {
-        let (method, value) = self.smoothing.parts();
-        let counts = |at: usize| stats[at..at + MAX_ORDER].iter().map(|&x| x as i64).collect();
-        sacrebleu_rs::compute_bleu(
-            counts(2),
-            counts(2 + MAX_ORDER),
-            stats[0] as i64,
-            stats[1] as i64,
-            method,
-            value,
-            self.effective_order,
-            MAX_ORDER,
-        )
-        .verbose()
+        let logs: f64 = parts.precisions[..effective].iter().map(|&p| log(p)).sum();
+        parts.score = parts.brevity_penalty * (logs / effective as f64).exp();
+        parts
     }
 
     pub fn signature(&self, num_refs: i64) -> String {
@@ -185,6 +192,13 @@ impl Bleu {
         .signature(num_refs);
         signed.replace("|tok:13a|", &format!("|tok:{}|", self.tokenizer.name().signature()))
     }
+}
+
+/// A score and what it is made of, in percent but for the penalty.
+struct Parts {
+    score: f64,
+    precisions: [f64; MAX_ORDER],
+    brevity_penalty: f64,
 }
 
 /// `math.log` with sacrebleu's floor at zero (`my_log`).

@@ -88,7 +88,7 @@ impl Alignment {
     }
 }
 
-/// Two systems must have translated the same segments.
+/// Two systems must have translated the same segments, and be scored by the same references.
 pub fn check_counts(
     system: &Corpus,
     unit: usize,
@@ -96,17 +96,20 @@ pub fn check_counts(
     baseline_unit: usize,
     names: (&str, &str),
 ) -> Result<()> {
-    let (ours, theirs) =
-        (system.units[unit].num_sentences, baseline.units[baseline_unit].num_sentences);
-    if ours == theirs {
-        return Ok(());
+    let (ours, theirs) = (&system.units[unit], &baseline.units[baseline_unit]);
+    let (n, m) = (ours.num_sentences, theirs.num_sentences);
+    let what = ours.key.describe();
+    if n != m {
+        return Err(Error::data(format!("system and baseline differ in number: {what}"))
+            .found(format!("{n} segments in `{}`, {m} in `{}`", names.0, names.1))
+            .expected(format!("the same segments; the first {} have a partner", n.min(m))));
     }
-    Err(Error::data(format!(
-        "system and baseline differ in number: {}",
-        system.units[unit].key.describe()
-    ))
-    .found(format!("{ours} segments in `{}`, {theirs} in `{}`", names.0, names.1))
-    .expected(format!("the same segments; the first {} have a partner", ours.min(theirs))))
+    if ours.refs_digest != theirs.refs_digest {
+        return Err(Error::data(format!("system and baseline differ in references: {what}"))
+            .found(format!("other references in `{}` than in `{}`", names.0, names.1))
+            .hint("score both with the same references, for example with `--ref FILE`"));
+    }
+    Ok(())
 }
 
 fn align_by_id(

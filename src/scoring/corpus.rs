@@ -49,6 +49,8 @@ pub struct Unit {
     pub num_refs: NumRefs,
     /// Summed statistics, by metric.
     pub sums: Vec<Vec<f64>>,
+    /// Sum of the hashes of the references: equal for equal references in any order.
+    pub refs_digest: u64,
 }
 
 /// What is kept of each segment.
@@ -97,6 +99,7 @@ struct Batch {
     units: Vec<Result<u32, String>>,
     keys: HashMap<String, UnitKey>,
     num_refs: Vec<u32>,
+    refs: Vec<u64>,
     info: SegmentInfo,
     /// By metric, segment after segment.
     stats: Vec<Vec<f64>>,
@@ -161,6 +164,7 @@ impl Corpus {
             units: Vec::with_capacity(raws.len()),
             keys: HashMap::new(),
             num_refs: Vec::with_capacity(raws.len()),
+            refs: Vec::with_capacity(raws.len()),
             info: SegmentInfo::default(),
             stats: self
                 .metrics
@@ -191,6 +195,7 @@ impl Corpus {
                 metric.segment(trim(hyp), &refs, scratch, stats);
             }
             batch.num_refs.push(refs.len() as u32);
+            batch.refs.push(hash(&refs));
             encode_key(&segment, &mut name);
             batch.units.push(match self.index.get(&name) {
                 Some(&unit) => Ok(unit),
@@ -203,7 +208,6 @@ impl Corpus {
             });
             if self.keep != Keep::Sums {
                 batch.info.id.push(segment.id.as_deref().map(hash));
-                batch.info.refs.push(hash(&refs));
                 batch.info.line.push(segment.line);
             }
         }
@@ -222,6 +226,7 @@ impl Corpus {
                         num_sentences: 0,
                         num_refs: NumRefs { min: num_refs, max: num_refs },
                         sums: self.metrics.iter().map(|m| vec![0.0; m.num_stats()]).collect(),
+                        refs_digest: 0,
                     });
                     self.index.insert(name, number);
                     number
@@ -231,6 +236,7 @@ impl Corpus {
             u.num_sentences += 1;
             u.num_refs.min = u.num_refs.min.min(num_refs);
             u.num_refs.max = u.num_refs.max.max(num_refs);
+            u.refs_digest = u.refs_digest.wrapping_add(batch.refs[i]);
             for (sums, stats) in u.sums.iter_mut().zip(&batch.stats) {
                 let row = &stats[i * sums.len()..][..sums.len()];
                 sums.iter_mut().zip(row).for_each(|(s, x)| *s += x);
@@ -240,7 +246,9 @@ impl Corpus {
             }
         }
         self.segments.id.append(&mut batch.info.id);
-        self.segments.refs.append(&mut batch.info.refs);
+        if self.keep != Keep::Sums {
+            self.segments.refs.append(&mut batch.refs);
+        }
         self.segments.line.append(&mut batch.info.line);
         for (rows, stats) in self.rows.iter_mut().zip(&batch.stats) {
             match rows {

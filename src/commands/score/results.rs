@@ -132,6 +132,16 @@ impl<'a> Results<'a> {
             let metric = self.options.metrics.iter().find(|m| m.metric.name() == score.metric);
             let (Some(row), Some(m)) = (found, metric) else { continue };
             let ours = signature(&m.metric, row.num_refs, &Default::default());
+            if score.num_sentences > 0 && score.num_sentences != row.num_sentences {
+                return Err(Error::data(format!(
+                    "the baseline's {} is of other segments: {}",
+                    score.metric,
+                    row.id.display()
+                ))
+                .at(path)
+                .found(format!("{} segments in the baseline", score.num_sentences))
+                .expected(format!("{} as in `{}`", row.num_sentences, system.name)));
+            }
             if comparable(&ours) != comparable(&score.signature) {
                 return Err(Error::data(format!(
                     "the baseline's {} was computed in another way",

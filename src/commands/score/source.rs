@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::io::Input;
-use crate::records::{RawSegment, Segment, SegmentOptions, SegmentParser, SegmentReader, Side};
+use crate::records::{
+    RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
+};
 
 /// Segments read at a time, and their size: what is in memory while the threads score.
 const CHUNK_SEGMENTS: usize = 4096;
@@ -20,42 +22,51 @@ pub struct Source {
     num_hyps: u64,
 }
 
+/// Files of references beside the hypotheses.
+#[derive(Clone, Copy, Default)]
+pub struct ReferenceFiles<'a> {
+    /// Named by the user; they win over what the hypotheses' own records hold.
+    pub named: &'a [Input],
+    /// Taken where nothing is named and the records hold none.
+    pub fallback: &'a [Input],
+}
+
 impl Source {
-    /// `refs` may be empty where the hypotheses' own records hold references.
     pub fn open(
         hyp: &Input,
-        refs: &[Input],
+        files: ReferenceFiles<'_>,
         hyp_options: SegmentOptions,
         ref_options: &SegmentOptions,
     ) -> Result<Self> {
         let mut hyps = SegmentReader::open(hyp, Side::Hypothesis, hyp_options)?;
-        let refs = refs
-            .iter()
-            .map(|input| {
-                let reader = SegmentReader::open(input, Side::Reference, ref_options.clone())?;
-                Ok(References::new(reader))
-            })
-            .collect::<Result<Vec<_>>>()?;
         let first = hyps.next_raw()?;
-        let mut this = Self { hyps, refs, first, num_hyps: 0 };
-        if !this.refs.is_empty()
-            && let Some(raw) = &this.first
-            && let Some(first) = this.hyps.parser().parse(raw)?
-        {
-            for references in &mut this.refs {
-                references.choose_join(&first)?;
+        let parsed = match &first {
+            Some(raw) => hyps.parser().parse(raw)?.map(Segment::into_owned),
+            None => None,
+        };
+        let has_own = parsed.as_ref().is_some_and(|s| !s.refs.is_empty());
+        let inputs = match files {
+            ReferenceFiles { named: [], .. } if has_own => &[],
+            ReferenceFiles { named: [], fallback } => fallback,
+            ReferenceFiles { named, .. } => named,
+        };
+        if inputs.is_empty() && hyps.format == SegmentFormat::Text {
+            return Err(Error::usage("hypotheses in plain lines need references beside them")
+                .flag("--ref")
+                .found(format!("no reference for `{}`", hyp.name().display()))
+                .hint("name the file of references: `--ref ref.txt`")
+                .hint("records with `hyp` and `tgt` need none: `--input-format jsonl`"));
+        }
+        let mut refs = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let reader = SegmentReader::open(input, Side::Reference, ref_options.clone())?;
+            let mut references = References::new(reader);
+            if let Some(first) = &parsed {
+                references.choose_join(first)?;
             }
+            refs.push(references);
         }
-        Ok(this)
-    }
-
-    /// Whether the first segment comes with a reference, from wherever.
-    pub fn has_references(&self) -> Result<bool> {
-        if !self.refs.is_empty() {
-            return Ok(true);
-        }
-        let Some(raw) = &self.first else { return Ok(false) };
-        Ok(self.hyps.parser().parse(raw)?.is_some_and(|s| !s.refs.is_empty()))
+        Ok(Self { hyps, refs, first, num_hyps: 0 })
     }
 
     pub fn parser(&self) -> &SegmentParser {
@@ -324,7 +335,8 @@ mod tests {
 
     fn read(hyp: &Input, refs: &[Input]) -> Result<Vec<(String, Vec<String>)>> {
         let options = SegmentOptions::default();
-        let mut source = Source::open(hyp, refs, options.clone(), &options)?;
+        let files = ReferenceFiles { named: refs, fallback: &[] };
+        let mut source = Source::open(hyp, files, options.clone(), &options)?;
         let mut out = Vec::new();
         loop {
             let chunk = source.next_chunk()?;
@@ -395,13 +407,33 @@ mod tests {
     }
 
     #[test]
+    fn a_fallback_is_taken_only_where_it_is_needed() {
+        let f = Files::new();
+        let other = [f.input("r.jsonl", "{\"tgt\":\"R\"}\n")];
+        let options = SegmentOptions::default();
+        let refs = |hyp: &Input| {
+            let files = ReferenceFiles { named: &[], fallback: &other };
+            let mut source = Source::open(hyp, files, options.clone(), &options).unwrap();
+            let chunk = source.next_chunk().unwrap();
+            source.parser().parse(&chunk[0]).unwrap().unwrap().refs[0].to_string()
+        };
+        assert_eq!(refs(&f.input("h.txt", "a\n")), "R");
+        assert_eq!(refs(&f.input("h.jsonl", "{\"hyp\":\"a\"}\n")), "R");
+        assert_eq!(refs(&f.input("own.jsonl", "{\"hyp\":\"a\",\"tgt\":\"own\"}\n")), "own");
+        let text = f.input("alone.txt", "a\n");
+        let e = Source::open(&text, ReferenceFiles::default(), options.clone(), &options).err();
+        assert_eq!(e.unwrap().exit_code() as u8, 2);
+    }
+
+    #[test]
     fn references_lend_their_languages_and_win_over_the_records_own() {
         let f = Files::new();
         let hyp = f.input("h.jsonl", "{\"hyp\":\"a\",\"tgt\":\"own\"}\n");
         let refs =
             [f.input("r.jsonl", "{\"tgt\":\"R\",\"src_lang\":\"de\",\"tgt_lang\":\"en\"}\n")];
         let options = SegmentOptions::default();
-        let mut source = Source::open(&hyp, &refs, options.clone(), &options).unwrap();
+        let files = ReferenceFiles { named: &refs, fallback: &[] };
+        let mut source = Source::open(&hyp, files, options.clone(), &options).unwrap();
         let chunk = source.next_chunk().unwrap();
         let s = source.parser().parse(&chunk[0]).unwrap().unwrap();
         assert_eq!(s.refs, ["R"]);
