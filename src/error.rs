@@ -312,6 +312,24 @@ impl From<candle_core::Error> for Error {
     }
 }
 
+thread_local! {
+    static CONTAINED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs code of another library that is known to panic on damaged files. `None` when it did;
+/// the panic hook stays silent about it.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let before = CONTAINED.replace(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    CONTAINED.set(before);
+    result.ok()
+}
+
+/// Whether a panic of this thread is expected and will become an [`Error`].
+pub fn is_contained() -> bool {
+    CONTAINED.get()
+}
+
 /// Control characters of hostile input must not reach a terminal.
 fn one_line(s: &str) -> String {
     const LIMIT: usize = 2000;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::Context;
+use crate::cli::values::{Count, LangList};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
 use crate::formats::hf;
@@ -54,12 +55,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "src", help_heading = "Input")]
     pub tgt: Option<PathBuf>,
     /// Further languages to give a mark to, beside those of the text
-    #[arg(long, value_name = "LANG,...", value_delimiter = ',', help_heading = "Input")]
-    pub languages: Vec<String>,
+    #[arg(long, value_name = "LANG,...", help_heading = "Input")]
+    pub languages: Option<LangList>,
 
     /// Vocabulary entries, special tokens and language marks included [default: 8000]
     #[arg(long, value_name = "N", help_heading = "Tokenizer")]
-    pub vocab_size: Option<usize>,
+    pub vocab_size: Option<Count>,
     /// How pieces are learnt
     #[arg(long, value_enum, default_value = "bpe", help_heading = "Tokenizer")]
     pub tokenizer_model: TokenizerKind,
@@ -85,6 +86,15 @@ pub struct Args {
 
 pub mod shape;
 
+impl Args {
+    fn extra_languages(&self) -> &[String] {
+        self.languages.as_ref().map_or(&[], |l| &l.0)
+    }
+    fn vocab_size(&self) -> Option<usize> {
+        self.vocab_size.map(|c| usize::try_from(c.0).unwrap_or(usize::MAX))
+    }
+}
+
 /// The tokenizer of the new model, trained or taken over.
 struct NewTokenizer {
     /// Bytes of tokenizer.json; none in a dry run that would train.
@@ -99,7 +109,7 @@ struct NewTokenizer {
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     refuse_existing(&args.output, context.force)?;
     check_flags(args)?;
-    let mut config = args.shape.config(args.vocab_size.unwrap_or(8000))?;
+    let mut config = args.shape.config(args.vocab_size().unwrap_or(8000))?;
     let tokenizer = match &args.tokenizer {
         Some(path) => take_tokenizer(args, path)?,
         None => new_tokenizer(args, context, &config)?,
@@ -197,12 +207,12 @@ fn check_flags(args: &Args) -> Result<()> {
     if args.tokenizer_sentences == 0 {
         return wrong("--tokenizer-sentences", "0".into(), "at least 1");
     }
-    if let Some(v) = args.vocab_size
+    if let Some(v) = args.vocab_size()
         && !(8..=1 << 24).contains(&v)
     {
         return wrong("--vocab-size", v.to_string(), "8 to 16777216");
     }
-    for language in &args.languages {
+    for language in args.extra_languages() {
         check_language_code(language, ErrorKind::Usage).map_err(|e| e.flag("--languages"))?;
     }
     let stdin = args.inputs.iter().filter(|i| *i == "-").count();
@@ -302,7 +312,7 @@ fn new_tokenizer(args: &Args, context: &Context, config: &ModelConfig) -> Result
     let languages: BTreeSet<String> = sample
         .languages()
         .map(|(l, _)| l.to_string())
-        .chain(args.languages.iter().cloned())
+        .chain(args.extra_languages().iter().cloned())
         .collect();
     let languages: Vec<String> = languages.into_iter().collect();
     for (lang, n) in sample.languages() {
@@ -395,7 +405,7 @@ fn take_tokenizer(args: &Args, path: &Path) -> Result<NewTokenizer> {
             .expected("below 16777216"));
     }
     let entries = largest as usize + 1;
-    let vocab_size = args.vocab_size.unwrap_or(entries);
+    let vocab_size = args.vocab_size().unwrap_or(entries);
     if vocab_size < entries {
         return Err(Error::usage("vocabulary is smaller than the tokenizer")
             .flag("--vocab-size")
@@ -412,7 +422,7 @@ fn take_tokenizer(args: &Args, path: &Path) -> Result<NewTokenizer> {
         *slot = *id as u32;
     }
     let languages = Languages::new(marks);
-    for language in &args.languages {
+    for language in args.extra_languages() {
         languages.find(language, ErrorKind::Usage).map_err(|e| {
             e.flag("--languages").hint("an existing tokenizer keeps its own languages")
         })?;

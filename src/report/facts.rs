@@ -8,7 +8,7 @@ const WIDTH: u16 = 100;
 /// `path: kind` on the first line, the other facts below it.
 pub fn facts_text(facts: &Map<String, Value>) -> String {
     let text = |key: &str| facts.get(key).and_then(Value::as_str).unwrap_or("?");
-    let mut out = format!("{}: {}\n", clean(text("path")), words(text("kind")));
+    let mut out = format!("{}: {}\n", clean(text("path")), clean(text("kind")));
     let rest: Map<String, Value> = facts
         .iter()
         .filter(|(k, _)| !["type", "path", "kind"].contains(&k.as_str()))
@@ -23,10 +23,8 @@ fn section(map: &Map<String, Value>, indent: usize, out: &mut String) {
     let mut table = plain_table();
     let flush = |table: &mut Table, out: &mut String| {
         if table.row_count() > 0 {
-            for line in table.lines() {
-                out.push_str(&pad);
-                out.push_str(line.trim_end());
-                out.push('\n');
+            for line in table_lines(table) {
+                out.push_str(&format!("{pad}{line}\n"));
             }
         }
         *table = plain_table();
@@ -35,23 +33,23 @@ fn section(map: &Map<String, Value>, indent: usize, out: &mut String) {
         match value {
             Value::Array(rows) if !rows.is_empty() && rows.iter().all(Value::is_object) => {
                 flush(&mut table, out);
-                out.push_str(&format!("{pad}{}\n", words(key)));
-                for line in rows_table(rows).lines() {
-                    out.push_str(&format!("{pad}  {}\n", line.trim_end()));
+                out.push_str(&format!("{pad}{}\n", clean(key)));
+                for line in table_lines(&mut rows_table(rows)) {
+                    out.push_str(&format!("{pad}  {line}\n"));
                 }
             }
             Value::Object(inner) if inner.values().all(is_short) && inner.len() <= 6 => {
                 let pairs: Vec<String> =
-                    inner.iter().map(|(k, v)| format!("{} {}", words(k), cell(k, v))).collect();
-                table.add_row(vec![words(key), pairs.join(", ")]);
+                    inner.iter().map(|(k, v)| format!("{} {}", clean(k), cell(k, v))).collect();
+                table.add_row(vec![clean(key), pairs.join(", ")]);
             }
             Value::Object(inner) => {
                 flush(&mut table, out);
-                out.push_str(&format!("{pad}{}\n", words(key)));
+                out.push_str(&format!("{pad}{}\n", clean(key)));
                 section(inner, indent + 2, out);
             }
             _ => {
-                table.add_row(vec![words(key), cell(key, value)]);
+                table.add_row(vec![clean(key), cell(key, value)]);
             }
         }
     }
@@ -67,9 +65,16 @@ fn plain_table() -> Table {
     table.load_preset(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(WIDTH);
-    // The first two columns are all there is in a list of facts; keys never wrap.
     table.set_constraints([ColumnConstraint::LowerBoundary(Width::Fixed(18))]);
     table
+}
+
+/// The text of a table, its first column flush with the left margin.
+fn table_lines(table: &mut Table) -> Vec<String> {
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 1));
+    }
+    table.lines().map(|line| line.trim_end().to_string()).collect()
 }
 
 fn rows_table(rows: &[Value]) -> Table {
@@ -93,10 +98,6 @@ fn rows_table(rows: &[Value]) -> Table {
         }
     }
     table
-}
-
-fn words(key: &str) -> String {
-    clean(&key.replace('_', " "))
 }
 
 /// One value; sizes and counts in units people read, exact value beside them.
@@ -163,7 +164,7 @@ mod tests {
             unreachable!()
         };
         let text = facts_text(&map);
-        assert!(text.starts_with("m\\u{1b}[31m: parallel text\n"), "{text}");
+        assert!(text.starts_with("m\\u{1b}[31m: parallel_text\n"), "{text}");
         for part in
             ["7.6 M (7578624)", "28.9 MiB (30329624 bytes)", "de en", "encoder 1, decoder 2"]
         {

@@ -20,6 +20,9 @@ pub fn speak_in_records(json: bool) {
 /// Replaces the standard library's message. The exit code stays 101.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
+        if crate::error::is_contained() {
+            return;
+        }
         let message = message(info);
         // `println!` in a library panics when the reader of our output is gone: a normal end.
         if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {

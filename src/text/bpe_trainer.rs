@@ -163,3 +163,90 @@ fn note(places: &mut HashMap<Pair, Vec<u32>>, pair: Pair, at: u32) {
         list.push(at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::CorpusSample;
+    use super::*;
+
+    fn word(text: &str, count: u64) -> Word {
+        Word { text: text.into(), weight: count, count }
+    }
+    fn alphabet(words: &[Word]) -> Vec<char> {
+        let mut chars: Vec<char> = words.iter().flat_map(|w| w.text.chars()).collect();
+        chars.sort_unstable();
+        chars.dedup();
+        chars
+    }
+    fn learnt(words: &[Word], num_merges: usize) -> Vec<String> {
+        let a = alphabet(words);
+        let bpe = train(words, &a, a.len() + num_merges, &HashSet::new(), |_| {});
+        bpe.symbols[a.len()..].to_vec()
+    }
+
+    /// The example of the paper; ties go to the pair of smaller symbol numbers.
+    #[test]
+    fn merges_of_the_paper() {
+        let words = [word("▁low", 5), word("▁lower", 2), word("▁newest", 6), word("▁widest", 3)];
+        assert_eq!(learnt(&words, 6), ["es", "est", "lo", "▁lo", "▁low", "ew"]);
+    }
+
+    #[test]
+    fn repeated_characters_pair_from_the_left() {
+        assert_eq!(learnt(&[word("aaaaa", 4), word("aaab", 4)], 3), ["aa", "aaaa", "aaaaa"][..2]);
+        let words = [word("abababab", 3)];
+        assert_eq!(learnt(&words, 9), ["ab", "abab", "abababab"]);
+    }
+
+    #[test]
+    fn single_occurrences_reserved_texts_and_long_pieces_are_not_merged() {
+        assert!(learnt(&[word("abc", 1), word("xyz", 1)], 9).is_empty());
+        let reserved: HashSet<String> = ["</s>".to_string()].into();
+        let words = [word("a</s>", 50)];
+        let bpe = train(&words, &alphabet(&words), 99, &reserved, |_| {});
+        assert!(!bpe.symbols.contains(&"</s>".to_string()));
+        let longest = learnt(&[word(&"abcdefghij".repeat(9), 9)], 500);
+        assert!(longest.iter().all(|s| s.chars().count() <= MAX_PIECE_CHARS));
+    }
+
+    /// Weights decide the order, not the raw counts.
+    #[test]
+    fn weights_decide() {
+        let heavy = Word { text: "xy".into(), weight: 90, count: 2 };
+        assert_eq!(learnt(&[heavy, word("ab", 50)], 2), ["xy", "ab"]);
+    }
+
+    /// Where the order of hash maps cannot matter, the trainer of the tokenizers crate agrees.
+    #[test]
+    fn equals_the_trainer_of_the_library() {
+        use tokenizers::models::bpe::{BPE, BpeTrainer};
+        use tokenizers::{AddedToken, Trainer};
+        let mut sample = CorpusSample::new(1, 1000);
+        for line in include_str!("../../tests/data/tokenizer/corpus.jsonl").lines() {
+            let r: serde_json::Value = serde_json::from_str(line).unwrap();
+            sample.add("x", r["src"].as_str().unwrap());
+            sample.add("x", r["tgt"].as_str().unwrap());
+        }
+        let words = sample.words(1.0, str::to_string);
+        let a = alphabet(&words);
+        let size = a.len() + 70;
+        let ours = train(&words, &a, size, &HashSet::new(), |_| {});
+
+        let mut trainer = BpeTrainer::builder()
+            .vocab_size(size + 1)
+            .min_frequency(MIN_COUNT)
+            .max_token_length(Some(MAX_PIECE_CHARS))
+            .special_tokens(vec![AddedToken::from("<unk>", true)])
+            .show_progress(false)
+            .build();
+        let all = words.iter().flat_map(|w| vec![w.text.clone(); w.count as usize]);
+        trainer.feed(all, |s| Ok(vec![s.to_string()])).unwrap();
+        let mut model = BPE::default();
+        trainer.train(&mut model).unwrap();
+        let theirs = serde_json::to_value(&model).unwrap()["merges"].clone();
+        let name = |i: u32| ours.symbols[i as usize].clone();
+        let ours: Vec<[String; 2]> = ours.merges.iter().map(|&(x, y)| [name(x), name(y)]).collect();
+        assert_eq!(serde_json::json!(ours), theirs);
+        assert_eq!(ours.len(), 70);
+    }
+}

@@ -6,7 +6,6 @@
 //! sentence is spelt out in ordinary pieces. Limit: an added token that the file itself declares
 //! as ordinary text (`"special": false`) and that is no language mark keeps its meaning.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::languages::{Languages, language_of_mark};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contained};
 use crate::formats::hf;
 use crate::model::ModelConfig;
 
@@ -86,11 +85,10 @@ impl TextTokenizer {
         };
 
         // The library reports most faults of a file; a few make it panic.
-        let mut tokenizer = catch_unwind(AssertUnwindSafe(|| {
-            serde_json::from_value::<Tokenizer>(value).map_err(|e| e.to_string())
-        }))
-        .unwrap_or_else(|_| Err("the tokenizers library failed on this file".into()))
-        .map_err(|cause| fault("not a usable tokenizer.json").cause(cause))?;
+        let mut tokenizer =
+            contained(|| serde_json::from_value::<Tokenizer>(value).map_err(|e| e.to_string()))
+                .unwrap_or_else(|| Err("the tokenizers library failed on this file".into()))
+                .map_err(|cause| fault("not a usable tokenizer.json").cause(cause))?;
         tokenizer.set_encode_special_tokens(true);
 
         let vocab = tokenizer.get_vocab(true);
@@ -245,13 +243,12 @@ impl TextTokenizer {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        let encoding = catch_unwind(AssertUnwindSafe(|| {
-            self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string())
-        }))
-        .unwrap_or_else(|_| Err("the tokenizers library failed on a text".into()))
-        .map_err(|cause| {
-            Error::artifact("tokenizer cannot encode a text").at(&self.path).cause(cause)
-        })?;
+        let encoding =
+            contained(|| self.tokenizer.encode_fast(text, false).map_err(|e| e.to_string()))
+                .unwrap_or_else(|| Err("the tokenizers library failed on a text".into()))
+                .map_err(|cause| {
+                    Error::artifact("tokenizer cannot encode a text").at(&self.path).cause(cause)
+                })?;
         let ids = encoding.get_ids();
         if !ids.iter().any(|&id| self.is_control(id)) {
             return Ok(ids.to_vec());
@@ -290,11 +287,9 @@ impl TextTokenizer {
     /// a sequence may be decoded; half a character of byte pieces shows as U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         let kept: Vec<u32> = ids.iter().copied().filter(|id| !self.hidden.contains(id)).collect();
-        catch_unwind(AssertUnwindSafe(|| {
-            self.tokenizer.decode(&kept, true).map_err(|e| e.to_string())
-        }))
-        .unwrap_or_else(|_| Err("the tokenizers library failed on a sequence".into()))
-        .map_err(|cause| Error::artifact("tokenizer cannot decode").at(&self.path).cause(cause))
+        contained(|| self.tokenizer.decode(&kept, true).map_err(|e| e.to_string()))
+            .unwrap_or_else(|| Err("the tokenizers library failed on a sequence".into()))
+            .map_err(|cause| Error::artifact("tokenizer cannot decode").at(&self.path).cause(cause))
     }
 
     /// A text as the tokenizer's normalizer leaves it (NFKC and folded white space for ours).

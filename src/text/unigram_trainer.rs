@@ -7,12 +7,11 @@
 //! words, and those scores are dealt out again in order of frequency.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::models::unigram::{Unigram, UnigramTrainer};
 
 use super::sample::Word;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contained};
 
 /// What `finalize` adds from one dropped character to the next.
 const PENALTY_STEP: f64 = 0.0001;
@@ -87,13 +86,13 @@ fn run_trainer(
         .map_err(|e| Error::environment("cannot start a thread").cause(e.to_string()))?;
     let model = pool
         .install(|| {
-            catch_unwind(AssertUnwindSafe(|| {
+            contained(|| {
                 let mut model = Unigram::default();
                 trainer.do_train(sentences.to_vec(), &mut model).map_err(|e| e.to_string())?;
                 Ok(model)
-            }))
+            })
         })
-        .unwrap_or_else(|_| Err("the trainer gave up (text too small or too repetitive)".into()))
+        .unwrap_or_else(|| Err("the trainer gave up (text too small or too repetitive)".into()))
         .map_err(|cause: String| fault(cause).hint("try `--tokenizer-model bpe`"))?;
     Ok(model.iter().cloned().collect())
 }

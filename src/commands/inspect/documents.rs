@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, object, tensors};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contained};
 use crate::formats::hf;
 use crate::model::ModelConfig;
 use crate::text::language_of_mark;
@@ -210,14 +210,14 @@ pub fn sentencepiece(path: &Path) -> Result<Option<Facts>> {
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     // The parser is made for files of SentencePiece; other bytes may make it panic.
-    let parsed = std::panic::catch_unwind(|| {
+    let parsed = contained(|| {
         sentencepiece_rust::SentencePieceProcessor::from_bytes(&bytes).ok().map(|p| {
             let first: Vec<String> =
                 (0..8).filter_map(|i| p.id_to_piece(i).map(str::to_string)).collect();
             (p.piece_size(), format!("{:?}", p.model_type()).to_lowercase(), first)
         })
     });
-    let Ok(Some((num_pieces, model, first))) = parsed else { return Ok(None) };
+    let Some(Some((num_pieces, model, first))) = parsed else { return Ok(None) };
     if num_pieces == 0 {
         return Ok(None);
     }

@@ -35,18 +35,12 @@ pub fn inspect(mut reader: LineReader, extension: Option<&str>) -> Result<Facts>
 }
 
 /// Numbers of characters: exact up to 4095, then one open class.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Lengths {
     count: u64,
     sum: u64,
     max: u64,
     histogram: Vec<u64>,
-}
-
-impl Default for Lengths {
-    fn default() -> Self {
-        Self { count: 0, sum: 0, max: 0, histogram: Vec::new() }
-    }
 }
 
 impl Lengths {

@@ -101,8 +101,10 @@ pub fn contents(files: &[&TensorFile], options: Options) -> Result<Facts> {
 fn groups(list: &[(String, String, Vec<usize>)]) -> Vec<Value> {
     const SHOWN: usize = 200;
     type Key = (String, String, Vec<usize>);
+    /// How many, and the smallest and largest number at each position of the name.
+    type Group = (u64, BTreeMap<usize, (u64, u64)>);
     let mut order: Vec<Key> = Vec::new();
-    let mut by_key: BTreeMap<Key, (u64, BTreeMap<usize, (u64, u64)>)> = BTreeMap::new();
+    let mut by_key: BTreeMap<Key, Group> = BTreeMap::new();
     for (name, dtype, shape) in list {
         let parts: Vec<&str> = name.split('.').collect();
         let number = |p: &str| p.parse::<u64>().ok().filter(|n| n.to_string() == p);
