@@ -64,7 +64,9 @@ pub fn command() -> clap::Command {
     let settle = |command: clap::Command| {
         // `--lr -1` is a bad value, not an unknown flag `-1`.
         env::attach(command).mut_args(|arg| {
-            let number = keys::is_integer(&arg) || keys::is_float(&arg);
+            // A counting switch has a number for a value, but takes none.
+            let number =
+                arg.get_action().takes_values() && (keys::is_integer(&arg) || keys::is_float(&arg));
             if number { arg.allow_negative_numbers(true) } else { arg }
         })
     };

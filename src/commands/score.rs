@@ -15,6 +15,7 @@ use crate::io::{Input, Output, read_text};
 use crate::records::{BaselineKind, SegmentFormat, SegmentOptions, read_scores};
 use crate::scoring::corpus::{Corpus, Keep};
 use crate::scoring::resample::Test;
+pub(super) use options::MetricName;
 use options::{Options, TestChoice};
 use results::{Results, System};
 use source::{ReferenceFiles, Source};

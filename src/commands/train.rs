@@ -1,6 +1,7 @@
 //! `isogloss train`: train or fine-tune a model.
 
 mod observer;
+mod scorer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::training::{
     Settings, Trainer, TrainerOptions, differences, is_trained, read_moments, read_state,
 };
 use observer::TrainObserver;
+use scorer::ValidMetrics;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -175,6 +177,23 @@ pub struct Args {
     /// Updates between validations
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
     pub valid_every: u64,
+    /// Also translate the held-out text and score it: bleu, chrf, chrf++ or ter; may be repeated
+    #[arg(long, value_name = "METRIC", help_heading = "Validation and output")]
+    pub valid_metric: Vec<String>,
+    /// Tokenizer of that BLEU: 13a, intl, zh, char or none
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "13a",
+        help_heading = "Validation and output"
+    )]
+    pub valid_tokenize: String,
+    /// Beam of those translations; 1 is greedy search
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Validation and output")]
+    pub valid_beam_size: usize,
+    /// Translate at most N pairs of each direction, the first ones [default: all]
+    #[arg(long, value_name = "N", help_heading = "Validation and output")]
+    pub valid_sentences: Option<usize>,
     /// What decides which checkpoint is best: nll, or a metric of `--valid-metric`
     #[arg(
         long,
@@ -282,6 +301,15 @@ impl Args {
                 .flag("--patience")
                 .hint("add `--valid FILE`"));
         }
+        positive("--valid-beam-size", self.valid_beam_size > 0, "at least 1")?;
+        positive("--valid-sentences", self.valid_sentences != Some(0), "at least 1")?;
+        if self.valid.is_empty() && (!self.valid_metric.is_empty() || self.best_metric != "nll") {
+            let flag =
+                if self.valid_metric.is_empty() { "--best-metric" } else { "--valid-metric" };
+            return Err(Error::usage("scores need held-out text")
+                .flag(flag)
+                .hint("add `--valid FILE`"));
+        }
         Ok(())
     }
 
@@ -313,6 +341,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let freeze = groups(&args.freeze, "--freeze")?;
     let train_only = groups(&args.train_only, "--train-only")?;
     let settings = args.settings(context)?;
+    let metrics = ValidMetrics::new(args)?;
+    metrics.check_best(&args.best_metric)?;
 
     let base = Checkpoint::open(&args.model)?;
     let weights = match &args.init_from {
@@ -401,11 +431,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
+    let scorer = match &valid {
+        Some(corpus) if !metrics.is_empty() => Some(metrics.scorer(
+            args,
+            context.threads,
+            &config,
+            bias.as_deref(),
+            corpus,
+            &tokenizer,
+        )),
+        _ => None,
+    };
     let session = Session {
         trainer,
         run,
         valid: valid.as_ref(),
-        scorer: None,
+        scorer,
         options: SessionOptions {
             max_steps: args.max_steps,
             max_epochs: args.max_epochs,
@@ -482,6 +523,7 @@ fn read_corpus(
         directions: args.directions()?,
         max_len: args.max_len.unwrap_or(usize::MAX).min(base.config.max_len()),
         on_long: args.on_long,
+        keep_text: what == "valid" && !args.valid_metric.is_empty(),
     };
     let mut progress = context.report.progress(&format!("reading {what}"), "records", None);
     let corpus = Corpus::read(&inputs, tokenizer, &options, |n| progress.add(n))?;

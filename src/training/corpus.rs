@@ -35,6 +35,8 @@ pub struct CorpusOptions {
     /// Tokens of a side, marks included.
     pub max_len: usize,
     pub on_long: OnLong,
+    /// The text stays in memory beside its tokens, for scoring.
+    pub keep_text: bool,
 }
 
 /// One pair in one direction, as indices of sentences.
@@ -74,6 +76,8 @@ pub struct Corpus {
     /// Index of the file and one-based line of each record.
     places: Vec<(u32, u32)>,
     files: Vec<String>,
+    /// Of each sentence, where it was asked for.
+    texts: Vec<String>,
     pub summary: CorpusSummary,
     any_weight: bool,
 }
@@ -94,6 +98,7 @@ impl Corpus {
             directions: Vec::new(),
             places: Vec::new(),
             files: Vec::new(),
+            texts: Vec::new(),
             summary: CorpusSummary::default(),
             any_weight: false,
         };
@@ -220,6 +225,10 @@ impl Corpus {
                 self.offsets.len() as u32 - 2
             };
             let (src, tgt) = (sentence(&pair[0]), sentence(&pair[1]));
+            if options.keep_text {
+                self.texts.extend(r.src.clone());
+                self.texts.extend(r.refs.first().cloned());
+            }
             let weight = r.weight.unwrap_or(1.0) as f32;
             self.any_weight |= weight != 1.0;
             let (Some(a), Some(b)) = (&r.src_lang, &r.tgt_lang) else { continue };
@@ -249,6 +258,10 @@ impl Corpus {
     pub fn sentence(&self, i: u32) -> &[u32] {
         let i = i as usize;
         &self.tokens[self.offsets[i] as usize..self.offsets[i + 1] as usize]
+    }
+    /// A sentence as it was written, if [`CorpusOptions::keep_text`] was set.
+    pub fn text(&self, i: u32) -> Option<&str> {
+        self.texts.get(i as usize).map(String::as_str)
     }
     pub fn sentence_len(&self, i: u32) -> usize {
         let i = i as usize;

@@ -11,7 +11,7 @@ mod settings;
 mod trainer;
 mod validation;
 
-pub use corpus::{Corpus, CorpusOptions, CorpusSummary, OnLong};
+pub use corpus::{Corpus, CorpusOptions, CorpusSummary, Example, OnLong};
 pub use freeze::{ParameterGroup, is_trained};
 pub use optimizer::{Adam, AdamSettings};
 pub use run_dir::{Best, ModelSource, RunDir, RunState, read_moments, read_state, write_model};

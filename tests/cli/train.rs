@@ -384,3 +384,70 @@ fn long_pairs_are_left_out_cut_or_refused() {
     t.isogloss(of("error")).run().code(3).says("long.jsonl:7");
     t.isogloss(of("skip").into_iter().chain(["--dry-run"])).run().ok();
 }
+
+/// The scores of a validation are those of `translate` and `score` on its checkpoint.
+#[test]
+fn validation_scores_are_those_of_translate_and_score() {
+    let t = prepared();
+    let run = t
+        .isogloss(train(&[
+            "--max-steps",
+            "300",
+            "--lr",
+            "5e-3",
+            "--valid-every",
+            "150",
+            "--dropout",
+            "0",
+            "--valid-metric",
+            "bleu",
+            "--valid-metric",
+            "chrf++",
+            "--valid-beam-size",
+            "2",
+            "--best-metric",
+            "bleu",
+            "--json",
+            "-o",
+            "run",
+        ]))
+        .run();
+    run.ok();
+    let at_end = |pair: &str| -> serde_json::Value {
+        let is = |r: &serde_json::Value| r["lang_pair"] == pair || r["group"] == pair;
+        run.records().into_iter().rfind(|r| r["type"] == "valid" && is(r)).unwrap()
+    };
+    assert!(t.read("run/best").contains(" bleu "), "{}", t.read("run/best"));
+
+    let step = at_end("all")["step"].as_u64().unwrap();
+    let model = format!("run/checkpoints/step-{step:08}");
+    let hyp = t
+        .isogloss(["translate", "-m", &model, "--both-directions", "--beam-size", "2", "dev.jsonl"])
+        .run();
+    t.write("hyp.jsonl", hyp.ok().stdout());
+    let scores = t
+        .isogloss(["score", "--metric", "bleu", "--metric", "chrf++", "--json", "hyp.jsonl"])
+        .run();
+    let rows = scores.ok().records();
+    let of = |metric: &str, field: &str, value: &str| -> f64 {
+        rows.iter()
+            .find(|r| r["metric"] == metric && r[field] == value && r["average"] != "macro")
+            .and_then(|r| r["score"].as_f64())
+            .unwrap_or_else(|| panic!("{metric} {value}: {rows:?}"))
+    };
+    for metric in ["bleu", "chrf++"] {
+        let logged = at_end("bb-aa")[metric].as_f64().unwrap();
+        assert!((logged - of(metric, "lang_pair", "bb-aa")).abs() < 1e-9);
+        let logged = at_end("all")[metric].as_f64().unwrap();
+        assert!(logged > 10.0, "the model learns: {logged}");
+        assert!((logged - of(metric, "group", "all")).abs() < 1e-9);
+    }
+
+    let wrong = |extra: &[&'static str]| {
+        t.isogloss(train(&[&["--max-steps", "1", "-o", "other"], extra].concat())).run()
+    };
+    wrong(&["--best-metric", "blue"]).code(2).says("--best-metric").says("nll");
+    wrong(&["--valid-metric", "blue"]).code(2).says("did you mean `bleu`?");
+    wrong(&["--valid-metric", "bleu", "--valid-tokenize", "13b"]).code(2).says("13a");
+    assert!(!t.exists("other"));
+}

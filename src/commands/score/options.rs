@@ -152,8 +152,30 @@ pub enum MetricName {
 const METRIC_NAMES: [&str; 4] = ["bleu", "chrf", "chrf++", "ter"];
 
 impl MetricName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bleu => "bleu",
+            Self::Chrf => "chrf",
+            Self::ChrfPlusPlus => "chrf++",
+            Self::Ter => "ter",
+        }
+    }
+
+    /// The metric as sacrebleu computes it when nothing else is said.
+    pub fn with_defaults(self, tokenizer: TokenizerName) -> Result<Metric> {
+        Ok(match self {
+            Self::Bleu => Metric::Bleu(Bleu {
+                tokenizer: BleuTokenizer::new(tokenizer, None)?,
+                ..Bleu::default()
+            }),
+            Self::Chrf => Metric::Chrf(Chrf::default()),
+            Self::ChrfPlusPlus => Metric::Chrf(Chrf { word_order: 2, ..Chrf::default() }),
+            Self::Ter => Metric::Ter(Ter::default()),
+        })
+    }
+
     /// Upper and lower case do not matter; `chrF2` and `chrF2++` are names sacrebleu prints.
-    fn parse(name: &str, flag: &str) -> Result<Self> {
+    pub fn parse(name: &str, flag: &str) -> Result<Self> {
         match name.to_lowercase().as_str() {
             "bleu" => Ok(Self::Bleu),
             "chrf" | "chrf2" => Ok(Self::Chrf),
