@@ -50,9 +50,9 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -s h -l help -d 'Print h
 complete -c isogloss -n "__fish_isogloss_needs_command" -s V -l version -d 'Print version'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'A filter: text or records in, translations out, in order'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'Translate text or records, in order'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file of ours (or a peer\'s checkpoint) is'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s o -l output -d 'Model directory to write' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l input-format -d 'Format of the inputs; by default from the file name, else from the first line' -r -f -a "jsonl\t'One JSON object per line'
@@ -157,6 +157,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l activation-d
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l freeze -d 'Parameters to leave as they are: all, embeddings, encoder, decoder, attention, feed-forward, layer-norms, biases, or a pattern; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train-only -d 'Train these parameters only; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-every -d 'Updates between validations' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-metric -d 'Also translate the held-out text and score it: bleu, chrf, chrf++ or ter; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-tokenize -d 'Tokenizer of that BLEU: 13a, intl, zh, char or none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-beam-size -d 'Beam of those translations; 1 is greedy search' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-sentences -d 'Translate at most N pairs of each direction, the first ones [default: all]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l best-metric -d 'What decides which checkpoint is best: nll, or a metric of `--valid-metric`' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l save-every -d 'Updates between checkpoints' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l keep-last -d 'Checkpoints kept beside the best' -r
@@ -195,6 +199,30 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dump-config 
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l src-lang -d 'Source language of lines, and of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l tgt-lang -d 'Target language of lines, and of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l input-format -d 'Format of the input; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One source sentence per line; languages by flags'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l on-long -d 'What to do with a source that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
+error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-errors -d 'The same, for at most N broken lines' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l beam-size -d 'Hypotheses kept at each step; 1 is greedy search' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l length-penalty -d 'Scores are divided by length to this power [default: the model\'s, else 1.0]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-new-tokens -d 'Most tokens of a translation, language and end mark included [default: one and a half times the source and 50 more]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l min-new-tokens -d 'No end before this many tokens [default: the model\'s, else 0]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l early-stopping -d 'When beam search ends (transformers\' `early_stopping`) [default: the model\'s, else false]' -r -f -a "false\t'When no running hypothesis seems able to beat the finished ones'
+true\t'As soon as there are enough finished hypotheses'
+never\t'When no running hypothesis can beat the finished ones at any length'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-repeat-ngram-size -d 'No n-gram of this size twice in a translation; 0 allows all [default: the model\'s, else 0]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l suppress-token -d 'A token id that is never chosen; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l n-best -d 'Hypotheses in each record' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-size -d 'Sentences decoded at once; changes speed and memory, never a translation' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-tokens -d 'Tokens decoded at once: sources and longest possible translations' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l window -d 'Sentences between the oldest unfinished and the newest read' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s f -l format -d 'Shape of standard output; default: text for text, records for records' -r -f -a "text\t'One hypothesis a line'
+jsonl\t'One `translation` record a line'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -209,6 +237,15 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d
 bf16\t''
 f16\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l list-langs -d 'List the model\'s languages and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l reverse -d 'Translate each record\'s target side into its source language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l both-directions -d 'Translate each record both ways: two records out for each one in'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l skip-bad -d 'Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Log probability of each token in each record'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l score-given -d 'Do not search: score each record\'s reference'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l header -d 'Begin with a `header` record'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l summary -d 'End with a `summary` record'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l line-buffered -d 'Write every line at once, also to a file or pipe'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s v -l verbose -d 'Say more; twice: debug'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
@@ -217,7 +254,46 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dry-run 
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l warnings-as-errors -d 'Fail at the end when there were warnings'
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l hyp -d 'Hypotheses, as INPUT' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ref -d 'References beside the hypotheses\' own records; repeat for several' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l input-format -d 'Format of the hypotheses; by default from the file name, else from the first line' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One text per line'
+fairseq\t'What fairseq-generate prints: `H-7<TAB>score<TAB>text`, put into the order of its ids'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l src-lang -d 'Source language of segments that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l tgt-lang -d 'Target language of segments that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l system -d 'Name of a system, in the order of the files; by default the file\'s name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s m -l metric -d 'bleu, chrf, chrf++ or ter; repeat for several [default: bleu]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l tokenize -d 'Tokenizer of BLEU: 13a, intl, zh, char, none, spm, flores101, flores200, spBLEU-1K' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l spm-model -d 'SentencePiece model of the tokenizers spm, flores101, flores200 and spBLEU-1K' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l smooth-method -d 'Smoothing of BLEU: exp, floor, add-k or none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l smooth-value -d 'Value of the smoothing floor [default: 0.1] or add-k [default: 1]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-char-order -d 'Characters in the longest n-gram of chrF' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-word-order -d 'Words in the longest word n-gram of chrF; 2 makes it chrF++' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-beta -d 'Weight of recall in chrF' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l by -d 'Rows by lang_pair (or direction), src_lang, tgt_lang, a field of the records, or a label [default: lang_pair]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l groups -d 'Labels of languages or directions, such as their tier or family: JSON or TSV' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l average -d 'How rows of several directions are averaged; by default macro for groups, both for all' -r -f -a "macro\t'Mean of the scores of the directions'
+micro\t'Score of all segments together'
+both\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ci-level -d 'Share of the resamples inside an interval' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l samples -d 'Resamples of the bootstrap' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l test -d 'p-values against the baseline, or against the first of several systems' -r -f -a "paired_bs\t'Paired bootstrap'
+paired_ar\t'Paired approximate randomization'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l trials -d 'Trials of approximate randomization' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l resample-seed -d 'Seed of the resampling, or none [default: SACREBLEU_SEED, else 12345]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l baseline -d 'Compare with these hypotheses, `score` records or sacrebleu\'s JSON' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l baseline-system -d 'System to take from a baseline that holds the scores of several' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l max-drop -d 'Exit with code 1 when a row falls further below the baseline, for example bleu=0.5' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l max-p -d 'Let a fall pass unless its p-value is at most this; needs --test' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s f -l format -d 'Shape of standard output [default: text]' -r -f -a "text\t''
+jsonl\t''
+json\t''
+tsv\t''
+markdown\t''
+latex\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s w -l width -d 'Digits behind the point [default: 1; records keep all]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -232,6 +308,18 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Nu
 bf16\t''
 f16\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l lowercase -d 'BLEU of lower-cased text'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l effective-order -d 'Let BLEU stop at the longest n-gram that the hypotheses hold'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-whitespace -d 'Count white space among the characters of chrF'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-lowercase -d 'chrF of lower-cased text'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l chrf-eps-smoothing -d 'Smooth chrF as chrF++.py, NLTK and Moses do'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ter-normalized -d 'Split punctuation off before TER'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ter-no-punct -d 'Remove punctuation before TER'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ter-asian-support -d 'Treat ideographs and Asian punctuation in the two flags above'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ter-case-sensitive -d 'TER without lower-casing'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l confidence -d 'Bootstrap intervals'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l short -d 'Abbreviate signatures'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s b -l score-only -d 'Print the scores alone, one on a line'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s v -l verbose -d 'Say more; twice: debug'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
@@ -240,7 +328,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dry-run -d '
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l warnings-as-errors -d 'Fail at the end when there were warnings'
-complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s f -l format -d 'Shape of the answer' -r -f -a "text\t'For people'
+json\t'One indented object for each path'
+jsonl\t'One object a line for each path'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -255,6 +346,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d '
 bf16\t''
 f16\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l tensors -d 'List every tensor with type and shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l quick -d 'Read headers only: no checksums, no look at the values'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s v -l verbose -d 'Say more; twice: debug'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
@@ -263,10 +356,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dry-run -d
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
-complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
 complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "translate" -d 'A filter: text or records in, translations out, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "translate" -d 'Translate text or records, in order'
 complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "inspect" -d 'Say what any file of ours (or a peer\'s checkpoint) is'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
 complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -103,6 +103,7 @@ pub fn is_integer(arg: &Arg) -> bool {
             std::num::NonZeroU64,
             std::num::NonZeroUsize
         )
+        || any_of!(super::values::Count)
 }
 
 pub fn is_float(arg: &Arg) -> bool {

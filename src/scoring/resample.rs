@@ -122,8 +122,12 @@ impl Samples {
                 let mean = compensated_sum(&sorted) / n as f64;
                 if single { f64::from(mean as f32) } else { mean }
             }
-            (Averaging::Numpy, true) => f64::from(numpy::mean(&self.singles())),
-            (Averaging::Numpy, false) => numpy::mean(&self.scores),
+            // sacrebleu has sorted them by then, and the order shows in the last digits.
+            (Averaging::Numpy, true) => {
+                let singles: Vec<f32> = sorted.iter().map(|&s| s as f32).collect();
+                f64::from(numpy::mean(&singles))
+            }
+            (Averaging::Numpy, false) => numpy::mean(&sorted),
         };
         Interval { mean, half, low, high }
     }

@@ -27,10 +27,12 @@ impl Ter {
         tokens.clear();
         symbols.clear();
         bounds.clear();
-        for text in refs.iter().chain([&hyp]) {
-            self.tokenizer.tokenize(text, tokens);
+        for text in refs {
+            self.tokenizer.tokenize_reference(text, tokens);
             bounds.push(tokens.len());
         }
+        self.tokenizer.tokenize(hyp, tokens);
+        bounds.push(tokens.len());
         Interner::intern(interner, tokens, symbols);
         let texts = super::metric::split(symbols, bounds);
         let Some((hyp, refs)) = texts.split_last() else { return };

@@ -429,10 +429,13 @@ fn validation_scores_are_those_of_translate_and_score() {
         .isogloss(["score", "--metric", "bleu", "--metric", "chrf++", "--json", "hyp.jsonl"])
         .run();
     let rows = scores.ok().records();
+    let printed = |metric: &str| if metric == "bleu" { "BLEU" } else { "chrF2++" };
     let of = |metric: &str, field: &str, value: &str| -> f64 {
         rows.iter()
-            .find(|r| r["metric"] == metric && r[field] == value && r["average"] != "macro")
-            .and_then(|r| r["score"].as_f64())
+            .find(|r| {
+                r["metric"] == printed(metric) && r[field] == value && r["average"] != "macro"
+            })
+            .and_then(|r| r["value"].as_f64())
             .unwrap_or_else(|| panic!("{metric} {value}: {rows:?}"))
     };
     for metric in ["bleu", "chrf++"] {

@@ -61,6 +61,9 @@ fn completions_know_every_flag() {
                 assert!(there, "{file} lacks --{long} of {}", command.get_name());
             }
         }
-        assert!(!script.contains("generate"), "{file} shows the maintainer's command");
+        // `fairseq-generate` is another program.
+        let words = |c: char| !c.is_alphanumeric() && c != '-';
+        let shown = script.split(words).any(|w| ["generate", "isogloss-generate"].contains(&w));
+        assert!(!shown, "{file} shows the maintainer's command");
     }
 }

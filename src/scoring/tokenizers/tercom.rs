@@ -33,6 +33,20 @@ impl Tercom {
         }
         out.push_words(&text);
     }
+
+    /// The words of a reference. sacrebleu normalises references twice (in `_cache_references`,
+    /// and again in TER's `_extract_reference_info`), and the second time splits what the first
+    /// brought next to a space: `x's」` becomes `x's 」`, then `x 's 」`.
+    pub fn tokenize_reference(&self, text: &str, out: &mut Tokens) {
+        if !self.normalized {
+            // The other settings change nothing the second time.
+            return self.tokenize(text, out);
+        }
+        let mut once = Tokens::default();
+        self.tokenize(text, &mut once);
+        let joined: Vec<&str> = once.iter().collect();
+        self.tokenize(&joined.join(" "), out);
+    }
 }
 
 fn is_western_mark(c: char) -> bool {
