@@ -92,7 +92,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let flags = inputs.iter().map(|i| ("INPUT", i)).chain(refs.iter().map(|i| ("--ref", i)));
     refuse_two_stdin(flags.chain(baseline.iter().map(|i| ("--baseline", i))))?;
     let names = system_names(args, &inputs)?;
-    let baseline = baseline.map(|input| BaselineInput::look_at(input)).transpose()?;
+    let baseline = baseline.map(BaselineInput::look_at).transpose()?;
     check_significance(args, &options, inputs.len(), baseline.as_ref())?;
     if context.dry_run {
         return dry_run(&inputs, &refs, baseline.as_ref(), &options);

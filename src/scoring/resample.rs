@@ -266,6 +266,9 @@ fn sum_rows<const W: usize>(rows: &[f32], indices: &[u32]) -> [f32; W] {
     sums
 }
 
+/// Metric, differences of the segments, sums of baseline and system.
+type Prepared<'a> = (&'a Metric, Vec<f64>, Vec<f64>, Vec<f64>);
+
 /// Both scores of each of `trials` random exchanges of segments between the systems, for each
 /// pair of tables (baseline, system) of one metric. All pairs see the same exchanges.
 pub fn randomize(
@@ -275,7 +278,7 @@ pub fn randomize(
     pairs: &[(Table<'_, f64>, Table<'_, f64>)],
 ) -> Vec<Vec<(f64, f64)>> {
     // Exchanging a segment moves its difference from one sum to the other.
-    let prepared: Vec<(&Metric, Vec<f64>, Vec<f64>, Vec<f64>)> = pairs
+    let prepared: Vec<Prepared<'_>> = pairs
         .iter()
         .map(|(baseline, system)| {
             let width = baseline.metric.num_stats();

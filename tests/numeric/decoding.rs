@@ -111,7 +111,7 @@ impl Stream for Sentences {
     type Tag = usize;
     fn next(&mut self, wait: bool) -> isogloss::Result<Feed<usize>> {
         self.questions += 1;
-        if self.slow && !wait && self.questions % 3 == 0 {
+        if self.slow && !wait && self.questions.is_multiple_of(3) {
             return Ok(Feed::Pending);
         }
         Ok(match self.tasks.next() {

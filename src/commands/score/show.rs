@@ -78,6 +78,10 @@ pub fn write(
     }
 }
 
+fn rounded(x: f64, width: u8) -> f64 {
+    fixed(x, width).parse().unwrap_or(x)
+}
+
 /// Records of all systems. A width given by the user rounds, and signatures may be short.
 fn records(args: &OutputArgs, results: &Results<'_>) -> Vec<ScoreRecord> {
     let metrics = results.metrics();
@@ -85,15 +89,14 @@ fn records(args: &OutputArgs, results: &Results<'_>) -> Vec<ScoreRecord> {
     for system in 0..results.systems.len() {
         for mut record in results.records(system) {
             if let Some(width) = args.width {
-                let digits = |x: f64| fixed(x, width).parse().unwrap_or(x);
-                record.value = digits(record.value);
+                record.value = rounded(record.value, width);
                 for field in [
                     &mut record.ci_mean,
                     &mut record.ci_low,
                     &mut record.ci_high,
                     &mut record.delta,
                 ] {
-                    *field = field.map(digits);
+                    *field = field.map(|x| rounded(x, width));
                 }
             }
             if args.short

@@ -58,6 +58,7 @@ pub const LANES: usize = 16;
 /// # Safety
 /// Methods may only be called where the processor has the instruction set, and pointers must be
 /// valid for sixteen values. No alignment is asked for.
+#[allow(clippy::missing_safety_doc, reason = "the trait's own section holds for every method")]
 pub trait Simd: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Vectors that fit the registers beside the accumulators of a product tile.

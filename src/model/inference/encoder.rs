@@ -11,6 +11,10 @@ use crate::kernels::infer::simd::LANES;
 use crate::kernels::infer::team::Team;
 use crate::kernels::packed::Epilogue;
 
+/// Where a sentence's cross-attention goes: tokens, stride of the keys, where keys and values of
+/// each layer begin, and the memory itself.
+type Stored<'a> = (usize, usize, Vec<(usize, usize)>, SharedMut<'a>);
+
 impl InferenceModel {
     /// Encodes sentences (`[mark, pieces..., eos]` each, none empty) and returns what decoding
     /// needs of each.
@@ -40,7 +44,7 @@ impl InferenceModel {
             .iter()
             .map(|s| SourceMemory::new(s.len(), d, weights.decoder.len()))
             .collect();
-        let stored: Vec<(usize, usize, Vec<(usize, usize)>, SharedMut<'_>)> = memories
+        let stored: Vec<Stored<'_>> = memories
             .iter_mut()
             .map(|m| {
                 let at = (0..weights.decoder.len()).map(|l| (m.keys_at(l), m.values_at(l)));

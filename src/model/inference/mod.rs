@@ -63,7 +63,7 @@ impl InferenceModel {
     fn load(
         config: &ModelConfig,
         isa: Isa,
-        values: &dyn Fn(&str, &[usize]) -> Result<Vec<f32>>,
+        values: &weights::Values<'_>,
         final_logits_bias: Option<Vec<f32>>,
     ) -> Result<Self> {
         let source =

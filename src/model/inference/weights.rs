@@ -10,11 +10,13 @@ use crate::kernels::packed::{PackedLinear, PackedMatrix};
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{SHARED, parameter_shapes};
 
+/// A parameter's values, by its name and shape in the checkpoint.
+pub type Values<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>> + 'a;
+
 /// Where weights come from: a checkpoint, or a model in training.
 pub struct Source<'a> {
     pub config: &'a ModelConfig,
-    /// A parameter's values, by its name and shape in the checkpoint.
-    pub values: &'a dyn Fn(&str, &[usize]) -> Result<Vec<f32>>,
+    pub values: &'a Values<'a>,
     /// `[vocab]`
     pub final_logits_bias: Option<&'a [f32]>,
 }

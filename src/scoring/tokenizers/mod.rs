@@ -96,7 +96,7 @@ fn list() -> String {
 }
 
 /// A tokenizer ready for use; shared by all workers.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct BleuTokenizer {
     name: TokenizerName,
     spm: Option<Arc<SentencePieceProcessor>>,
@@ -105,12 +105,6 @@ pub struct BleuTokenizer {
 impl fmt::Debug for BleuTokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BleuTokenizer({})", self.name.signature())
-    }
-}
-
-impl Default for BleuTokenizer {
-    fn default() -> Self {
-        Self { name: TokenizerName::default(), spm: None }
     }
 }
 
