@@ -5,6 +5,10 @@
 //! Reads requests on standard input: `A 2048 3` (shape, target tokens, steps) answers
 //! `seconds 0.81 0.80 0.82`; `rss` answers `peak_rss_mib 640.5`; `quit` or the end stops.
 
+#[allow(
+    dead_code,
+    reason = "a benchmark starts as the program does, but sets its threads by itself"
+)]
 #[path = "../../src/startup.rs"]
 mod startup;
 
