@@ -203,7 +203,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__init)
-            opts="-o -q -v -h --output --input-format --src-lang --tgt-lang --src --tgt --languages --vocab-size --tokenizer-model --character-coverage --byte-fallback --tokenizer-temperature --tokenizer-sentences --tokenizer --preset --model-config --d-model --encoder-layers --decoder-layers --heads --ffn-dim --encoder-ffn-dim --decoder-ffn-dim --max-positions --dropout --attention-dropout --activation-dropout --init-std --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-o -q -v -h --output --input-format --src-lang --tgt-lang --src --tgt --languages --vocab-size --tokenizer-model --character-coverage --byte-fallback --tokenizer-temperature --tokenizer-sentences --tokenizer --preset --model-config --d-model --encoder-layers --decoder-layers --heads --ffn-dim --encoder-ffn-dim --decoder-ffn-dim --max-positions --dropout --attention-dropout --activation-dropout --init-method --init-std --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,6 +315,10 @@ _isogloss() {
                     ;;
                 --activation-dropout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --init-method)
+                    COMPREPLY=($(compgen -W "xavier normal" -- "${cur}"))
                     return 0
                     ;;
                 --init-std)

@@ -88,7 +88,9 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l max-positions
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dropout -d 'Dropout of embeddings and sub-layers while training' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l attention-dropout -d 'Dropout of attention weights' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l activation-dropout -d 'Dropout inside feed-forward blocks' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-std -d 'Standard deviation of the random weights' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-method -d 'How weights are drawn; `--init-std` alone means normal [default: xavier]' -r -f -a "xavier\t'Linear weights uniform by fan-in and fan-out (Glorot and Bengio 2010), embeddings normal with deviation 1/sqrt(d_model), as fairseq does'
+normal\t'All weights normal with deviation `--init-std`, as transformers does'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-std -d 'Standard deviation of normal weights [default: 0.02]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -11,9 +11,9 @@ pub const CANDLE: &str = env!("ISOGLOSS_BUILD_CANDLE");
 /// The metric crate's version.
 pub const SACREBLEU_RS: &str = env!("ISOGLOSS_BUILD_SACREBLEU");
 
-/// Devices this binary was built for.
+/// Devices this version computes on.
 pub fn devices() -> &'static [&'static str] {
-    if cfg!(feature = "cuda") { &["cpu", "cuda"] } else { &["cpu"] }
+    &["cpu"]
 }
 
 /// The one line of `--version`.

@@ -10,42 +10,25 @@ use crate::report::Reporter;
 /// Opens the device. `auto` says with `--verbose` what it chose.
 ///
 /// # Errors
-/// Environment: this binary was built without the device, or the device cannot be opened.
+/// Environment: this version cannot compute on the device.
 pub fn open(choice: DeviceChoice, report: &Reporter) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Cuda(n) => cuda(n),
-        DeviceChoice::Auto => match cuda(0) {
-            Ok(device) => {
-                report.note("device: `cuda:0` (the first accelerator; `--device` chooses)");
-                Ok(device)
-            }
-            Err(e) => {
-                report.note(format!("device: `cpu` ({})", e.message()));
-                Ok(Device::Cpu)
-            }
-        },
+        DeviceChoice::Auto => {
+            report.note("device: `cpu`");
+            Ok(Device::Cpu)
+        }
     }
 }
 
-#[cfg(feature = "cuda")]
+/// No command computes on an accelerator yet. What is asked for is refused rather than done on the
+/// CPU in silence.
 fn cuda(n: usize) -> Result<Device> {
-    Device::new_cuda(n).map_err(|e| {
-        let text = e.to_string();
-        Error::environment(format!("cannot open device `cuda:{n}`"))
-            .flag("--device")
-            .cause(text.lines().next().unwrap_or("unknown").to_string())
-            .hint("check the driver with `nvidia-smi`, or compute on the CPU: `--device cpu`")
-    })
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda(_: usize) -> Result<Device> {
-    Err(Error::environment("this binary was built without CUDA")
+    Err(Error::environment(format!("no device `cuda:{n}`: this version computes on the CPU only"))
         .flag("--device")
         .expected(format!("`auto` or {}", crate::version::devices().join(", ")))
-        .hint("build it with `cargo install --path . --features cuda`")
-        .hint("or compute on the CPU: `--device cpu`"))
+        .hint("leave `--device` out"))
 }
 
 /// # Errors
@@ -91,11 +74,10 @@ mod tests {
         assert!(open(DeviceChoice::Cpu, &Reporter::silent()).unwrap().is_cpu());
     }
 
-    #[cfg(not(feature = "cuda"))]
     #[test]
-    fn cuda_is_named_when_it_is_missing() {
+    fn accelerators_are_refused() {
         let e = open(DeviceChoice::Cuda(1), &Reporter::silent()).unwrap_err();
         assert_eq!(e.exit_code() as u8, 5);
-        assert!(e.to_string().contains("--features cuda"), "{e}");
+        assert!(e.to_string().contains("on the CPU only"), "{e}");
     }
 }

@@ -479,7 +479,7 @@ fn write_model(
     write(hf::TOKENIZER_CONFIG, &tokenizer_config(languages, config.max_position_embeddings))?;
     write_bytes(&dir.path().join(hf::TOKENIZER), tokenizer)?;
 
-    let parameters = initial_parameters(config, context.seed);
+    let parameters = initial_parameters(config, args.shape.init_method(), context.seed);
     let tensors = parameters
         .iter()
         .map(|(name, p)| {
@@ -497,6 +497,7 @@ fn provenance(args: &Args, context: &Context, config: &ModelConfig) -> Result<Pr
     let mut effective: BTreeMap<String, Value> = BTreeMap::new();
     let mut set = |name: &str, value: Value| effective.insert(name.to_string(), value);
     set("preset", args.shape.name().into());
+    set("init_method", json!(args.shape.init_method()));
     set("vocab_size", config.vocab_size.into());
     if args.tokenizer.is_none() {
         set("tokenizer_model", args.tokenizer_model.name().into());

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::formats::hf;
 use crate::model::ModelConfig;
+use crate::model::initialise::InitMethod;
 
 /// Named shapes, from minutes on a laptop to Transformer-big.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -91,7 +92,10 @@ pub struct ShapeArgs {
     /// Dropout inside feed-forward blocks
     #[arg(long, value_name = "P")]
     pub activation_dropout: Option<f32>,
-    /// Standard deviation of the random weights
+    /// How weights are drawn; `--init-std` alone means normal [default: xavier]
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub init_method: Option<InitMethod>,
+    /// Standard deviation of normal weights [default: 0.02]
     #[arg(long, value_name = "STD")]
     pub init_std: Option<f64>,
 }
@@ -102,6 +106,14 @@ impl ShapeArgs {
         match (&self.model_config, self.preset) {
             (Some(_), _) => "config",
             (None, preset) => preset.unwrap_or(Preset::Small).name(),
+        }
+    }
+
+    pub fn init_method(&self) -> InitMethod {
+        match (self.init_method, self.init_std) {
+            (Some(method), _) => method,
+            (None, Some(_)) => InitMethod::Normal,
+            (None, None) => InitMethod::default(),
         }
     }
 
@@ -187,6 +199,11 @@ impl ShapeArgs {
 
     /// Complains about sizes in terms of the flag or file they came from.
     pub fn check(&self, c: &ModelConfig) -> Result<()> {
+        if self.init_method == Some(InitMethod::Xavier) && self.init_std.is_some() {
+            return Err(Error::usage("a deviation has no meaning for `--init-method xavier`")
+                .flag("--init-std")
+                .hint("add `--init-method normal`"));
+        }
         let fault = match c.fault() {
             Some(fault) => fault,
             None if !(c.init_std.is_finite() && c.init_std >= 0.0) => {
