@@ -1,0 +1,316 @@
+//! Flags of `train`, and what is wrong with them before anything is read.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::error::{Error, Result};
+use crate::records::InputFormat;
+use crate::text::Direction;
+use crate::training::{OnLong, ScheduleKind, Settings};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// All parameters of the model
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Weight decay goes through the gradient (Kingma and Ba 2015)
+    Adam,
+    /// Weight decay acts on the weights (Loshchilov and Hutter 2019)
+    Adamw,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// One readable line per event
+    Text,
+    /// The records of `log.jsonl`
+    Jsonl,
+}
+
+/// Train or fine-tune a model
+///
+/// Reads parallel text, trains, and fills a run directory with checkpoints and a log. Each
+/// checkpoint is a complete model directory that `transformers` loads too. Started again on
+/// the same directory, the command continues where the last checkpoint stands, exactly.
+///
+/// Example:
+///   isogloss train -m model --train train.jsonl --valid dev.jsonl --max-steps 2000 -o run
+#[derive(Clone, Debug, clap::Args, Serialize)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Model directory, or a run (its best checkpoint)
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Parallel text to train on; may be repeated
+    #[arg(long, value_name = "FILE", required = true, help_heading = "Input")]
+    pub train: Vec<String>,
+    /// Parallel text to validate on; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub valid: Vec<String>,
+    /// Run directory to fill
+    #[arg(short, long, value_name = "RUN")]
+    pub output: PathBuf,
+    /// What is trained
+    #[arg(long, value_enum, default_value = "full")]
+    pub method: Method,
+    /// Take the weights from this model or run instead of MODEL's
+    #[arg(long, value_name = "MODEL", help_heading = "Input")]
+    pub init_from: Option<PathBuf>,
+    /// Format of the text; else by extension and content
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
+    #[serde(skip)]
+    pub input_format: Option<InputFormat>,
+    /// Source language of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub src_lang: Option<String>,
+    /// Target language of records that name none
+    #[arg(long, value_name = "LANG", help_heading = "Input")]
+    pub tgt_lang: Option<String>,
+    /// Use every pair in both directions (the default)
+    #[arg(long, overrides_with = "no_both_directions", help_heading = "Input")]
+    #[serde(skip)]
+    pub both_directions: bool,
+    /// Use pairs only in the direction they are written
+    #[arg(long, overrides_with = "both_directions", help_heading = "Input")]
+    pub no_both_directions: bool,
+    /// Swap source and target of every pair (with `--no-both-directions`)
+    #[arg(long, help_heading = "Input")]
+    pub reverse: bool,
+    /// Only these directions, such as `en-de`; may be repeated
+    #[arg(long, value_name = "SRC-TGT", help_heading = "Input")]
+    pub direction: Vec<String>,
+    /// Longest side in tokens, marks included; default the model's limit
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub max_len: Option<usize>,
+    /// What to do with longer pairs
+    #[arg(long, value_enum, default_value = "skip", help_heading = "Input")]
+    pub on_long: OnLong,
+
+    /// Updates to make in all
+    #[arg(long, value_name = "N", help_heading = "Length of the run")]
+    pub max_steps: Option<u64>,
+    /// Passes over the data to make in all
+    #[arg(long, value_name = "X", help_heading = "Length of the run")]
+    pub max_epochs: Option<f64>,
+    /// Minutes to train in all, earlier starts included
+    #[arg(long, value_name = "X", help_heading = "Length of the run")]
+    pub max_minutes: Option<f64>,
+    /// Stop after so many validations without improvement
+    #[arg(long, value_name = "N", help_heading = "Length of the run")]
+    pub patience: Option<u64>,
+
+    /// Tokens of a batch (the longer side counts)
+    #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Batches")]
+    pub batch_tokens: usize,
+    /// Batches of one update; each holds one direction
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Batches")]
+    pub grad_accum: usize,
+    /// Directions are drawn in proportion to pairs^(1/T)
+    #[arg(long, value_name = "T", default_value_t = 1.0, help_heading = "Batches")]
+    pub temperature: f64,
+
+    /// Highest learning rate
+    #[arg(long, value_name = "X", default_value_t = 5e-4, help_heading = "Optimizer")]
+    pub lr: f64,
+    /// Lowest learning rate after warm-up
+    #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Optimizer")]
+    pub min_lr: f64,
+    /// How the learning rate changes
+    #[arg(long, value_enum, default_value = "inverse-sqrt", help_heading = "Optimizer")]
+    pub lr_schedule: ScheduleKind,
+    /// Updates over which the learning rate rises
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Optimizer")]
+    pub warmup_steps: u64,
+    #[arg(long, value_enum, default_value = "adam", help_heading = "Optimizer")]
+    pub optimizer: OptimizerKind,
+    #[arg(long, value_name = "X", default_value_t = 0.9, help_heading = "Optimizer")]
+    pub beta1: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.98, help_heading = "Optimizer")]
+    pub beta2: f64,
+    #[arg(long, value_name = "X", default_value_t = 1e-8, help_heading = "Optimizer")]
+    pub eps: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Optimizer")]
+    pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 for no clipping
+    #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Optimizer")]
+    pub clip_norm: f64,
+    #[arg(long, value_name = "X", default_value_t = 0.1, help_heading = "Optimizer")]
+    pub label_smoothing: f32,
+    /// Replaces the configuration's dropout
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub dropout: Option<f32>,
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub attention_dropout: Option<f32>,
+    #[arg(long, value_name = "P", help_heading = "Optimizer")]
+    pub activation_dropout: Option<f32>,
+    /// Parameters to leave as they are: all, embeddings, encoder, decoder, attention,
+    /// feed-forward, layer-norms, biases, or a pattern; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "Optimizer")]
+    pub freeze: Vec<String>,
+    /// Train these parameters only; may be repeated
+    #[arg(long, value_name = "GROUP", help_heading = "Optimizer")]
+    pub train_only: Vec<String>,
+
+    /// Updates between validations
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
+    pub valid_every: u64,
+    /// Also translate the held-out text and score it: bleu, chrf, chrf++ or ter; may be repeated
+    #[arg(long, value_name = "METRIC", help_heading = "Validation and output")]
+    pub valid_metric: Vec<String>,
+    /// Tokenizer of that BLEU: 13a, intl, zh, char or none
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "13a",
+        help_heading = "Validation and output"
+    )]
+    pub valid_tokenize: String,
+    /// Beam of those translations; 1 is greedy search
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Validation and output")]
+    pub valid_beam_size: usize,
+    /// Translate at most N pairs of each direction, the first ones [default: all]
+    #[arg(long, value_name = "N", help_heading = "Validation and output")]
+    pub valid_sentences: Option<usize>,
+    /// What decides which checkpoint is best: nll, or a metric of `--valid-metric`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "nll",
+        help_heading = "Validation and output"
+    )]
+    pub best_metric: String,
+    /// Updates between checkpoints
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Validation and output")]
+    pub save_every: u64,
+    /// Checkpoints kept beside the best
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Validation and output")]
+    pub keep_last: usize,
+    /// Best checkpoints kept
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Validation and output")]
+    pub keep_best: usize,
+    /// At the end, average the last N checkpoints into `checkpoints/average`
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Validation and output")]
+    pub average: usize,
+    /// Updates between log records
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Validation and output")]
+    pub log_every: u64,
+    /// Log the loss of each direction too
+    #[arg(long, help_heading = "Validation and output")]
+    pub log_pairs: bool,
+    /// Shape of standard output
+    #[arg(short, long, value_enum, default_value = "text", help_heading = "Validation and output")]
+    pub format: OutputFormat,
+    /// Write the token ids of every batch to a file, for comparison with other programs
+    #[arg(long, value_name = "FILE", help_heading = "Validation and output")]
+    pub dump_batches: Option<PathBuf>,
+    /// Continue an unfinished run (the default)
+    #[arg(long, conflicts_with = "overwrite", help_heading = "Validation and output")]
+    pub resume: bool,
+    /// Move an existing run aside and start afresh
+    #[arg(long, help_heading = "Validation and output")]
+    pub overwrite: bool,
+}
+
+impl Args {
+    /// The settings that are kept with the run.
+    pub(super) fn settings(&self, context: &Context) -> Result<Settings> {
+        let value = serde_json::to_value(self)
+            .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
+        let mut settings: Settings = match value {
+            serde_json::Value::Object(m) => m.into_iter().filter(|(_, v)| !v.is_null()).collect(),
+            _ => Settings::new(),
+        };
+        // Compared by content, not by path.
+        for name in ["model", "train", "valid", "init_from"] {
+            settings.remove(name);
+        }
+        settings.insert("seed".into(), context.seed.into());
+        Ok(settings)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let positive = |flag: &str, ok: bool, what: &str| {
+            if ok {
+                Ok(())
+            } else {
+                Err(Error::usage("value is out of range").flag(flag).expected(what))
+            }
+        };
+        if self.max_steps.is_none() && self.max_epochs.is_none() && self.max_minutes.is_none() {
+            return Err(Error::usage("the length of the run is not given")
+                .hint("add `--max-steps N`, `--max-epochs X` or `--max-minutes X`"));
+        }
+        positive("--batch-tokens", self.batch_tokens > 0, "at least 1")?;
+        positive("--grad-accum", self.grad_accum > 0, "at least 1")?;
+        positive("--valid-every", self.valid_every > 0, "at least 1")?;
+        positive("--save-every", self.save_every > 0, "at least 1")?;
+        positive("--log-every", self.log_every > 0, "at least 1")?;
+        positive(
+            "--temperature",
+            self.temperature.is_finite() && self.temperature > 0.0,
+            "a number above 0",
+        )?;
+        positive("--lr", self.lr.is_finite() && self.lr > 0.0, "a number above 0")?;
+        positive("--min-lr", self.min_lr >= 0.0 && self.min_lr <= self.lr, "0 to --lr")?;
+        positive("--beta1", (0.0..1.0).contains(&self.beta1), "0 to below 1")?;
+        positive("--beta2", (0.0..1.0).contains(&self.beta2), "0 to below 1")?;
+        positive("--eps", self.eps > 0.0, "a number above 0")?;
+        positive("--weight-decay", self.weight_decay >= 0.0, "at least 0")?;
+        positive("--clip-norm", self.clip_norm >= 0.0, "at least 0")?;
+        positive("--label-smoothing", (0.0..1.0).contains(&self.label_smoothing), "0 to below 1")?;
+        for (flag, p) in [
+            ("--dropout", self.dropout),
+            ("--attention-dropout", self.attention_dropout),
+            ("--activation-dropout", self.activation_dropout),
+        ] {
+            positive(flag, p.is_none_or(|p| (0.0..1.0).contains(&p)), "0 to below 1")?;
+        }
+        positive("--max-len", self.max_len.is_none_or(|n| n >= 3), "at least 3")?;
+        if matches!(self.lr_schedule, ScheduleKind::Linear | ScheduleKind::Cosine)
+            && self.max_steps.is_none()
+        {
+            return Err(Error::usage("this schedule ends at the last step, which is not given")
+                .flag("--lr-schedule")
+                .hint("add `--max-steps N`"));
+        }
+        if self.valid.is_empty() && self.patience.is_some() {
+            return Err(Error::usage("early stopping needs held-out text")
+                .flag("--patience")
+                .hint("add `--valid FILE`"));
+        }
+        positive("--valid-beam-size", self.valid_beam_size > 0, "at least 1")?;
+        positive("--valid-sentences", self.valid_sentences != Some(0), "at least 1")?;
+        if self.valid.is_empty() && (!self.valid_metric.is_empty() || self.best_metric != "nll") {
+            let flag =
+                if self.valid_metric.is_empty() { "--best-metric" } else { "--valid-metric" };
+            return Err(Error::usage("scores need held-out text")
+                .flag(flag)
+                .hint("add `--valid FILE`"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn directions(&self) -> Result<Option<Vec<Direction>>> {
+        if self.direction.is_empty() {
+            return Ok(None);
+        }
+        self.direction
+            .iter()
+            .map(|d| match d.split_once('-') {
+                Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok(Direction::new(a, b)),
+                _ => Err(Error::usage(format!("`{d}` is not a direction"))
+                    .flag("--direction")
+                    .expected("source and target joined by a dash, such as `en-de`")),
+            })
+            .collect::<Result<Vec<_>>>()
+            .map(Some)
+    }
+}
