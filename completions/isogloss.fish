@@ -145,17 +145,17 @@ linear\t'Warm-up, then a straight line to `--min-lr` at `--max-steps`'
 cosine\t'Warm-up, then half a cosine to `--min-lr` at `--max-steps` (Loshchilov and Hutter 2017)'
 constant\t'Warm-up, then `--lr`'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l warmup-steps -d 'Updates over which the learning rate rises' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l optimizer -r -f -a "adam\t'Weight decay goes through the gradient (Kingma and Ba 2015)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l optimizer -d 'Rule of the updates' -r -f -a "adam\t'Weight decay goes through the gradient (Kingma and Ba 2015)'
 adamw\t'Weight decay acts on the weights (Loshchilov and Hutter 2019)'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta1 -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta2 -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l eps -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l weight-decay -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta1 -d 'Decay of the mean of the gradients' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l beta2 -d 'Decay of the mean of their squares' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l eps -d 'Added to the root of the mean square' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l weight-decay -d 'Share of each weight taken off in an update, times the learning rate' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l clip-norm -d 'Largest norm of all gradients together; 0 for no clipping' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l label-smoothing -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l label-smoothing -d 'Probability spread evenly over the vocabulary in the target of the loss' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dropout -d 'Replaces the configuration\'s dropout' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l attention-dropout -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l activation-dropout -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l attention-dropout -d 'Replaces the configuration\'s dropout of attention weights' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l activation-dropout -d 'Replaces the configuration\'s dropout inside feed-forward blocks' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l freeze -d 'Parameters to leave as they are: all, embeddings, encoder, decoder, attention, feed-forward, layer-norms, biases, or a pattern; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train-only -d 'Train these parameters only; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-every -d 'Updates between validations' -r

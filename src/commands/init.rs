@@ -106,8 +106,33 @@ struct NewTokenizer {
     description: String,
 }
 
+/// `--force` replaces a model, not whatever else stands under that name.
+fn refuse_foreign(path: &Path) -> Result<()> {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let empty = || std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
+    if meta.is_dir() && (path.join(hf::CONFIG).is_file() || empty()) {
+        return Ok(());
+    }
+    Err(Error::environment("output exists and is not a model directory")
+        .at(path)
+        .hint("choose another `--output`; `--force` replaces models only"))
+}
+
+/// Refuses a model that memory cannot hold, before anything is made.
+fn refuse_too_large(num_parameters: u64) -> Result<()> {
+    let bytes = num_parameters.saturating_mul(4);
+    let fits = usize::try_from(bytes).is_ok_and(|n| Vec::<u8>::new().try_reserve_exact(n).is_ok());
+    if fits {
+        return Ok(());
+    }
+    Err(Error::environment("not enough memory for the weights")
+        .found(format!("{num_parameters} parameters, {} GiB", bytes >> 30))
+        .hint("choose a smaller shape; see the presets with `isogloss init --help`"))
+}
+
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     refuse_existing(&args.output, context.force)?;
+    refuse_foreign(&args.output)?;
     check_flags(args)?;
     let mut config = args.shape.config(args.vocab_size().unwrap_or(8000))?;
     let tokenizer = match &args.tokenizer {
@@ -121,6 +146,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
     let num_parameters: u64 =
         parameter_shapes(&config).values().map(|s| s.iter().product::<usize>() as u64).sum();
+    refuse_too_large(num_parameters)?;
     let mut record = json!({
         "type": "model",
         "path": args.output.display().to_string(),

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sha2::{Digest, Sha256};
+
 use crate::cli::Context;
+use crate::cli::values::refuse_two_stdin;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
-use crate::formats::provenance::{Parent, Provenance, display_name};
+use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::Input;
+use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, M2m100, ParameterSet};
 use crate::records::ReadOptions;
 use crate::text::TextTokenizer;
@@ -27,6 +31,10 @@ use scorer::ValidMetrics;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
+    let read = |paths: &[String]| paths.iter().map(|p| Input::parse(p)).collect::<Vec<_>>();
+    let (train, valid) = (read(&args.train), read(&args.valid));
+    let named = train.iter().map(|i| ("--train", i)).chain(valid.iter().map(|i| ("--valid", i)));
+    refuse_two_stdin(named)?;
     let groups = |texts: &[String], flag: &str| {
         texts
             .iter()
@@ -57,14 +65,32 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?)
     };
     let data_sha256 = corpus.sha256();
+    let valid_sha256 = valid.as_ref().map(Corpus::sha256);
     let base_sha256 = weights.as_ref().unwrap_or(&base).sha256()?;
+    let config_sha256 = hex(&Sha256::digest(
+        serde_json::to_vec(&config)
+            .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?,
+    ));
 
     let trained = |name: &str| is_trained(name, &freeze, &train_only);
+    if !parameter_shapes(&config).keys().any(|name| trained(name)) {
+        return Err(
+            Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
+        );
+    }
     if context.dry_run {
         return dry_run(args, context, &base, &corpus, valid.as_ref(), &trained);
     }
 
-    let (run, resumed) = open_run(args, context, &settings, &data_sha256, &base_sha256)?;
+    let identity = Identity {
+        settings: &settings,
+        data_sha256: &data_sha256,
+        valid_sha256: valid_sha256.as_deref(),
+        base_sha256: &base_sha256,
+        config_sha256: &config_sha256,
+        num_examples: corpus.num_examples(),
+    };
+    let (run, resumed) = open_run(args, context, &identity)?;
     let latest = run.latest()?;
     let from = match (&latest, &weights) {
         (Some(dir), _) => Checkpoint::open(dir)?,
@@ -191,10 +217,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         },
         settings,
         data_sha256,
+        valid_sha256,
         base_sha256,
+        config_sha256,
     };
-    let best = session.run(resumed, &mut observer)?;
-    observer.finish(best.as_ref());
+    let best = session.run(resumed, &mut observer);
+    let closed = observer.close();
+    observer.say_best(best?.as_ref());
+    closed?;
     Ok(Outcome::Ok)
 }
 
@@ -249,13 +279,39 @@ fn read_corpus(
     Ok(corpus)
 }
 
+/// What a run must have been started with to be continued.
+struct Identity<'a> {
+    settings: &'a Settings,
+    data_sha256: &'a str,
+    valid_sha256: Option<&'a str>,
+    base_sha256: &'a str,
+    config_sha256: &'a str,
+    num_examples: usize,
+}
+
+impl Identity<'_> {
+    /// Each difference from a state, as `what: old -> new`.
+    fn differences(&self, state: &RunState) -> Vec<String> {
+        let mut changed = differences(&state.settings, self.settings);
+        let mut compare = |what: &str, old: Option<&str>, new: Option<&str>| {
+            let short = |s: Option<&str>| s.map_or("(none)", |s| &s[..12.min(s.len())]).to_string();
+            if old != new {
+                changed.push(format!("{what}: {} -> {}", short(old), short(new)));
+            }
+        };
+        compare("training text", Some(&state.data_sha256), Some(self.data_sha256));
+        compare("held-out text", state.valid_sha256.as_deref(), self.valid_sha256);
+        compare("base model", Some(&state.base_sha256), Some(self.base_sha256));
+        compare("configuration", state.config_sha256.as_deref(), Some(self.config_sha256));
+        changed
+    }
+}
+
 /// Opens the run directory and decides between starting, continuing and refusing.
 fn open_run(
     args: &Args,
     context: &Context,
-    settings: &Settings,
-    data_sha256: &str,
-    base_sha256: &str,
+    identity: &Identity<'_>,
 ) -> Result<(RunDir, Option<RunState>)> {
     let path = &args.output;
     if path.exists() && !path.join("checkpoints").is_dir() {
@@ -278,25 +334,11 @@ fn open_run(
     }
     let run = RunDir::open(path)?;
     let Some(dir) = run.latest()? else {
-        write_settings(path, settings)?;
+        write_settings(path, context)?;
         return Ok((run, None));
     };
     let state = read_state(&dir)?;
-    let mut changed = differences(&state.settings, settings);
-    if state.data_sha256 != data_sha256 {
-        changed.push(format!(
-            "training text: {} -> {}",
-            &state.data_sha256[..12.min(state.data_sha256.len())],
-            &data_sha256[..12]
-        ));
-    }
-    if state.base_sha256 != base_sha256 {
-        changed.push(format!(
-            "base model: {} -> {}",
-            &state.base_sha256[..12.min(state.base_sha256.len())],
-            &base_sha256[..12]
-        ));
-    }
+    let changed = identity.differences(&state);
     if !changed.is_empty() {
         let mut e = Error::usage("the run was started with other settings").at(path);
         for c in changed {
@@ -307,8 +349,9 @@ fn open_run(
             .hint("`--overwrite` moves the old run aside and starts afresh"));
     }
     if let Some(reason) = &state.finished {
+        let epochs_done = state.sampler.sentences_seen as f64 / identity.num_examples as f64;
         let more = args.max_steps.is_none_or(|n| n > state.step)
-            && args.max_epochs.is_none_or(|n| n * 1.0 > epochs_done(&state, args))
+            && args.max_epochs.is_none_or(|n| n > epochs_done)
             && args.max_minutes.is_none_or(|n| n * 60.0 > state.elapsed_s)
             && reason != "no improvement";
         if !more {
@@ -319,36 +362,19 @@ fn open_run(
                 .hint("`--overwrite` moves it aside and starts afresh"));
         }
     }
+    for name in run.set_aside_beyond(state.step)? {
+        context.report.status(format!(
+            "not part of this run any more: {path}/checkpoints/{name}",
+            path = path.display()
+        ));
+    }
+    write_settings(path, context)?;
     Ok((run, Some(state)))
 }
 
-/// Passes over the data a finished run has made; its limit was reached when it is not known.
-fn epochs_done(state: &RunState, args: &Args) -> f64 {
-    match state.settings.get("max_epochs").and_then(serde_json::Value::as_f64) {
-        Some(limit) => limit,
-        None => args.max_epochs.unwrap_or(0.0),
-    }
-}
-
 /// `config.toml` of the run: the effective settings, for `--config`.
-fn write_settings(path: &Path, settings: &Settings) -> Result<()> {
-    let mut train = toml::Table::new();
-    let mut global = toml::Table::new();
-    for (name, value) in settings {
-        let value = toml::Value::try_from(value)
-            .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
-        if name == "seed" {
-            global.insert(name.clone(), value);
-        } else {
-            train.insert(name.clone(), value);
-        }
-    }
-    let mut file = toml::Table::new();
-    file.insert("global".into(), global.into());
-    file.insert("train".into(), train.into());
-    let text = toml::to_string(&file)
-        .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
-    crate::io::write_bytes(&path.join("config.toml"), text.as_bytes())
+fn write_settings(path: &Path, context: &Context) -> Result<()> {
+    crate::io::write_bytes(&path.join("config.toml"), context.config_toml(path).as_bytes())
 }
 
 /// SIGINT and SIGTERM end the run after the current update; a second one at once.
@@ -378,16 +404,11 @@ fn dry_run(
     valid: Option<&Corpus>,
     trained: &dyn Fn(&str) -> bool,
 ) -> Result<Outcome> {
-    let shapes = crate::model::checkpoint::parameter_shapes(&base.config);
+    let shapes = parameter_shapes(&base.config);
     let count = |f: &dyn Fn(&str) -> bool| -> usize {
         shapes.iter().filter(|(n, _)| f(n)).map(|(_, s)| s.iter().product::<usize>()).sum()
     };
     let (all, trainable) = (count(&|_| true), count(trained));
-    if trainable == 0 {
-        return Err(
-            Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
-        );
-    }
     let mut out = crate::io::Output::stdout(false);
     out.line(&format!("model: {} ({all} parameters, {trainable} trained)", args.model.display()))?;
     out.line(&format!("writes: {}", args.output.display()))?;

@@ -168,7 +168,12 @@ impl Args {
                 Err(Error::usage("value is out of range").flag(flag).expected("at least 1"))
             }
         };
-        at_least_one("--beam-size", self.beam_size)?;
+        if !(1..=MAX_BEAM_SIZE).contains(&self.beam_size) {
+            return Err(Error::usage("value is out of range")
+                .flag("--beam-size")
+                .found(self.beam_size.to_string())
+                .expected(format!("1 to {MAX_BEAM_SIZE}")));
+        }
         at_least_one("--n-best", self.n_best)?;
         at_least_one("--batch-size", self.batch_size)?;
         at_least_one("--batch-tokens", self.batch_tokens)?;
@@ -182,6 +187,14 @@ impl Args {
         }
         if !self.length_penalty.unwrap_or(1.0).is_finite() {
             return Err(Error::usage("value is not a number").flag("--length-penalty"));
+        }
+        if let (Some(least), Some(most)) = (self.min_new_tokens, self.max_new_tokens)
+            && least > most
+        {
+            return Err(Error::usage("the least length is above the greatest")
+                .flag("--min-new-tokens")
+                .found(least.to_string())
+                .expected(format!("at most --max-new-tokens {most}")));
         }
         if self.score_given && (self.n_best > 1 || self.no_repeat_ngram_size.is_some()) {
             return Err(Error::usage(
@@ -236,6 +249,9 @@ impl Args {
         ))
     }
 }
+
+/// Each hypothesis keeps a cache of its own; nobody asks for more on purpose.
+const MAX_BEAM_SIZE: usize = 1024;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
@@ -310,6 +326,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         format: args.format,
         n_best: args.n_best,
         token_scores: args.token_scores,
+        score_given: args.score_given,
+        summary: args.summary,
         header: args.header.then(|| {
             json!({
                 "type": "header", "kind": "translation", "schema": SCHEMA, "tool": TOOL,

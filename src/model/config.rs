@@ -10,6 +10,13 @@ fn default_true() -> bool {
 fn default_positions() -> usize {
     1024
 }
+// Defaults as in transformers: `configuration_m2m_100.py`.
+fn default_dropout() -> f32 {
+    0.1
+}
+fn default_layerdrop() -> f32 {
+    0.05
+}
 fn default_std() -> f64 {
     0.02
 }
@@ -39,17 +46,17 @@ pub struct ModelConfig {
     pub max_position_embeddings: usize,
     #[serde(default = "default_relu")]
     pub activation_function: String,
-    #[serde(default)]
+    #[serde(default = "default_true")]
     pub scale_embedding: bool,
-    #[serde(default)]
+    #[serde(default = "default_dropout")]
     pub dropout: f32,
-    #[serde(default)]
+    #[serde(default = "default_dropout")]
     pub attention_dropout: f32,
     #[serde(default)]
     pub activation_dropout: f32,
-    #[serde(default)]
+    #[serde(default = "default_layerdrop")]
     pub encoder_layerdrop: f32,
-    #[serde(default)]
+    #[serde(default = "default_layerdrop")]
     pub decoder_layerdrop: f32,
     #[serde(default = "default_std")]
     pub init_std: f64,

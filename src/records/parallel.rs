@@ -114,6 +114,17 @@ impl ParallelReader {
 
     /// The next record, in any format; `None` at the end.
     pub fn next_record(&mut self) -> Result<Option<ParallelRecord>> {
+        loop {
+            match self.next_line()? {
+                None => return Ok(None),
+                Some(Some(record)) => return Ok(Some(record)),
+                Some(None) => {}
+            }
+        }
+    }
+
+    /// The next line: a record, or something else that is passed over.
+    fn next_line(&mut self) -> Result<Option<Option<ParallelRecord>>> {
         let line = match self.pending.take() {
             Some(l) => l?,
             None => match self.lines.next_line()? {
@@ -154,6 +165,12 @@ impl ParallelReader {
                         Error::data("not a JSON object").expected("one object per line"),
                     ));
                 };
+                // A header, a summary or another kind of record, as our commands write them
+                // around translations.
+                let has_text = ["src", "text", "tgt"].iter().any(|f| map.contains_key(*f));
+                if !has_text && map.get("type").is_some_and(Value::is_string) {
+                    return Ok(Some(None));
+                }
                 from_map(map).map_err(place)?
             }
         };
@@ -165,7 +182,7 @@ impl ParallelReader {
             record.tgt_lang = self.options.tgt_lang.clone();
         }
         self.count += 1;
-        Ok(Some(record))
+        Ok(Some(Some(record)))
     }
 }
 

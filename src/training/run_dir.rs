@@ -40,16 +40,28 @@ pub struct RunState {
     pub step: u64,
     pub sampler: SamplerState,
     pub best: Option<Best>,
+    /// The validations whose checkpoints are kept: value and step.
+    #[serde(default)]
+    pub kept_best: Vec<(f64, u64)>,
     /// Validations since the best one.
     pub bad_validations: u64,
+    /// The step of the last validation.
+    #[serde(default)]
+    pub last_validated: u64,
     /// Training time before this start, validation included.
     pub elapsed_s: f64,
     pub tokens_seen: u64,
     pub settings: Settings,
     /// Fingerprint of the tokenized training text.
     pub data_sha256: String,
+    /// Fingerprint of the tokenized held-out text.
+    #[serde(default)]
+    pub valid_sha256: Option<String>,
     /// Fingerprint of the weights the run started from.
     pub base_sha256: String,
+    /// Fingerprint of the model's configuration in training.
+    #[serde(default)]
+    pub config_sha256: Option<String>,
     /// Why the run ended, when it has.
     pub finished: Option<String>,
 }
@@ -139,9 +151,7 @@ impl RunDir {
             write_moments(&dir.path().join(OPTIMIZER), set, optimizer, provenance)?;
         }
         if let Some(state) = state {
-            let text = serde_json::to_vec_pretty(state)
-                .map_err(|e| Error::bug("cannot encode the run state").cause(e.to_string()))?;
-            write_bytes(&dir.path().join(STATE), &text)?;
+            write_state(dir.path(), state)?;
         }
         let sha256 = file_sha256(&dir.path().join(hf::WEIGHTS))?;
         dir.commit(true)?;
@@ -151,21 +161,52 @@ impl RunDir {
         Ok((target, sha256))
     }
 
+    /// Replaces the state of a checkpoint whose weights stand as they are.
+    pub fn save_state(&self, name: &str, state: &RunState) -> Result<()> {
+        write_state(&self.checkpoint_dir(name), state)
+    }
+
+    /// Renames checkpoints of steps beyond `step`, which `latest` no longer leads to: it was set
+    /// back, or a crash came before it was moved. Returns their new names.
+    pub fn set_aside_beyond(&self, step: u64) -> Result<Vec<String>> {
+        let last = Self::checkpoint_name(step);
+        let mut moved = Vec::new();
+        for name in self.checkpoints()?.into_iter().filter(|n| *n > last) {
+            let from = self.checkpoint_dir(&name);
+            let new = (1..)
+                .map(|n| format!("aside-{n}-{name}"))
+                .find(|n| !self.checkpoint_dir(n).exists())
+                .ok_or_else(|| Error::bug("no free name"))?;
+            fs::rename(&from, self.checkpoint_dir(&new))
+                .map_err(|e| Error::io("move aside", &from, e))?;
+            moved.push(new);
+        }
+        Ok(moved)
+    }
+
     /// Points `best` at a checkpoint.
     pub fn set_best(&self, name: &str, best: &Best) -> Result<()> {
         let text = format!("{name} {} {}\n", best.metric, best.value);
         write_bytes(&self.path.join("best"), text.as_bytes())
     }
 
-    /// Removes all but the last `keep` checkpoints and those in `protected`.
-    pub fn prune(&self, keep: usize, protected: &[String]) -> Result<()> {
+    /// Removes all checkpoints but the last `keep` that `counts` and those in `protected`.
+    pub fn prune(
+        &self,
+        keep: usize,
+        counts: impl Fn(&str) -> bool,
+        protected: &[String],
+    ) -> Result<()> {
         let names = self.checkpoints()?;
-        let cut = names.len().saturating_sub(keep.max(1));
-        for name in &names[..cut] {
-            if !protected.contains(name) {
-                let dir = self.checkpoint_dir(name);
-                fs::remove_dir_all(&dir).map_err(|e| Error::io("remove", &dir, e))?;
-            }
+        let counted: Vec<&String> = names.iter().filter(|n| counts(n)).collect();
+        let kept = &counted[counted.len().saturating_sub(keep.max(1))..];
+        for name in names.iter().filter(|n| !kept.contains(n) && !protected.contains(n)) {
+            let dir = self.checkpoint_dir(name);
+            // Under its name a checkpoint is complete; half removed it has another one.
+            let doomed = self.checkpoint_dir(&format!(".isogloss-old-{name}"));
+            fs::rename(&dir, &doomed)
+                .and_then(|()| fs::remove_dir_all(&doomed))
+                .map_err(|e| Error::io("remove", &dir, e))?;
         }
         Ok(())
     }
@@ -302,6 +343,12 @@ pub fn read_moments<'a>(
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Adam::restored(settings, moments, step))
+}
+
+fn write_state(dir: &Path, state: &RunState) -> Result<()> {
+    let text = serde_json::to_vec_pretty(state)
+        .map_err(|e| Error::bug("cannot encode the run state").cause(e.to_string()))?;
+    write_bytes(&dir.join(STATE), &text)
 }
 
 /// Reads the state of a checkpoint.

@@ -65,12 +65,14 @@ const POOL: usize = 4096;
 
 impl Sampler {
     pub fn new(corpus: Arc<Corpus>, settings: SamplerSettings) -> Self {
+        // Over the largest direction: no power of a count can overflow.
+        let most = corpus.directions.iter().map(|d| d.examples.len()).max().unwrap_or(1) as f64;
         let mut total = 0.0;
         let cumulative = corpus
             .directions
             .iter()
             .map(|d| {
-                total += (d.examples.len() as f64).powf(1.0 / settings.temperature);
+                total += (d.examples.len() as f64 / most).powf(1.0 / settings.temperature);
                 total
             })
             .collect();

@@ -12,7 +12,8 @@ use super::settings::Settings;
 use super::trainer::{StepReport, Trainer};
 use super::validation::{ValidationLoss, validate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::provenance::Provenance;
+use crate::formats::hf;
+use crate::formats::provenance::{Provenance, file_sha256};
 use crate::kernels::storage::{change, values};
 use crate::records::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
 
@@ -73,7 +74,9 @@ pub struct Session<'a> {
     pub provenance: Provenance,
     pub settings: Settings,
     pub data_sha256: String,
+    pub valid_sha256: Option<String>,
     pub base_sha256: String,
+    pub config_sha256: String,
 }
 
 /// Sums since the last log record.
@@ -93,9 +96,10 @@ struct Progress {
     tokens_seen: u64,
     elapsed_before: f64,
     started: Instant,
-    /// Values of kept best checkpoints: (value, name).
-    kept_best: Vec<(f64, String)>,
-    last_saved: u64,
+    /// Values and steps of kept best checkpoints.
+    kept_best: Vec<(f64, u64)>,
+    /// The step whose weights are on disk.
+    last_saved: Option<u64>,
     last_validated: u64,
 }
 
@@ -119,14 +123,16 @@ impl Session<'_> {
             tokens_seen: resumed.as_ref().map_or(0, |s| s.tokens_seen),
             elapsed_before: resumed.as_ref().map_or(0.0, |s| s.elapsed_s),
             started: Instant::now(),
-            kept_best: Vec::new(),
-            last_saved: self.trainer.step(),
-            last_validated: self.trainer.step(),
+            kept_best: resumed.as_ref().map_or_else(Vec::new, |s| s.kept_best.clone()),
+            last_saved: resumed.as_ref().map(|s| s.step),
+            last_validated: resumed.as_ref().map_or(0, |s| s.last_validated),
         };
-        if let Some(b) = &p.best {
-            p.kept_best.push((b.value, RunDir::checkpoint_name(b.step)));
-        }
         if resumed.is_some() {
+            // A crash may have come between the state and the pointer, and an average that
+            // was best is made anew at the end.
+            if let Some(b) = &p.best {
+                self.run.set_best(&RunDir::checkpoint_name(b.step), b)?;
+            }
             self.emit(&TrainingRecord::Resume { step: self.trainer.step() }, observer)?;
         }
         let mut window = Window::default();
@@ -199,10 +205,16 @@ impl Session<'_> {
         if p.last_validated != self.trainer.step() {
             self.validate(&mut p, observer)?;
         }
-        self.save(&mut p, Some(reason), observer)?;
-        if self.options.average > 1 {
-            self.average(&mut p, observer)?;
+        self.save(&mut p, None, observer)?;
+        let mut best = p.best.clone();
+        if self.options.average > 1
+            && let Some(average) = self.average(&p, observer)?
+        {
+            best = Some(average);
         }
+        // Last, so that a run that was cut off before is not taken for finished.
+        let name = RunDir::checkpoint_name(self.trainer.step());
+        self.run.save_state(&name, &self.state(&p, Some(reason)))?;
         self.emit(
             &TrainingRecord::End {
                 step: self.trainer.step(),
@@ -211,7 +223,7 @@ impl Session<'_> {
             },
             observer,
         )?;
-        Ok(p.best)
+        Ok(best)
     }
 
     fn finished(&self, p: &Progress) -> Option<&'static str> {
@@ -293,6 +305,15 @@ impl Session<'_> {
         for record in valid_records(step, &loss, &scores) {
             self.emit(&record, observer)?;
         }
+        if !loss.total().1.is_finite() {
+            return Err(Error::data(format!(
+                "the loss on the held-out text is not finite at step {step}"
+            ))
+            .at(self.run.path())
+            .hint(
+                "a lower `--lr` or a longer `--warmup-steps` may help; no checkpoint was saved",
+            ));
+        }
         let metric = self.options.best_metric.clone();
         let value = if metric == "nll" {
             loss.total().1
@@ -319,12 +340,33 @@ impl Session<'_> {
         }
         // A best checkpoint is one that exists.
         if better || self.options.keep_best > 1 {
-            p.kept_best.push((value, RunDir::checkpoint_name(step)));
+            p.kept_best.push((value, step));
             self.save(p, None, observer)?;
         }
         Ok(())
     }
 
+    fn state(&self, p: &Progress, finished: Option<&str>) -> RunState {
+        RunState {
+            schema: 1,
+            step: self.trainer.step(),
+            sampler: self.trainer.sampler.state(),
+            best: p.best.clone(),
+            kept_best: p.kept_best.clone(),
+            bad_validations: p.bad_validations,
+            last_validated: p.last_validated,
+            elapsed_s: p.elapsed_s(),
+            tokens_seen: p.tokens_seen,
+            settings: self.settings.clone(),
+            data_sha256: self.data_sha256.clone(),
+            valid_sha256: self.valid_sha256.clone(),
+            base_sha256: self.base_sha256.clone(),
+            config_sha256: Some(self.config_sha256.clone()),
+            finished: finished.map(str::to_string),
+        }
+    }
+
+    /// Writes a checkpoint of this step; where its weights are on disk already, only the state.
     fn save(
         &mut self,
         p: &mut Progress,
@@ -333,55 +375,61 @@ impl Session<'_> {
     ) -> Result<()> {
         let step = self.trainer.step();
         let name = RunDir::checkpoint_name(step);
-        let is_best = p.best.as_ref().is_some_and(|b| b.step == step);
-        if p.last_saved == step && finished.is_none() && step > 0 && !is_best {
-            return Ok(());
-        }
-        p.last_saved = step;
-        let state = RunState {
-            schema: 1,
-            step,
-            sampler: self.trainer.sampler.state(),
-            best: p.best.clone(),
-            bad_validations: p.bad_validations,
-            elapsed_s: p.elapsed_s(),
-            tokens_seen: p.tokens_seen,
-            settings: self.settings.clone(),
-            data_sha256: self.data_sha256.clone(),
-            base_sha256: self.base_sha256.clone(),
-            finished: finished.map(str::to_string),
-        };
-        let (dir, sha256) = self.run.save(
-            &name,
-            &self.source,
-            &self.trainer.set,
-            Some(&self.trainer.optimizer),
-            Some(&state),
-            &self.provenance,
-        )?;
-        if let Some(best) = p.best.as_ref().filter(|_| is_best) {
-            self.run.set_best(&name, best)?;
-        }
         let lower = lower_is_better(&self.options.best_metric);
         p.kept_best.sort_by(|a, b| if lower { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) });
         p.kept_best.truncate(self.options.keep_best.max(1));
-        let mut protected: Vec<String> = p.kept_best.iter().map(|(_, n)| n.clone()).collect();
+        let state = self.state(p, finished);
+        let is_new = p.last_saved != Some(step);
+        if is_new {
+            self.run.save(
+                &name,
+                &self.source,
+                &self.trainer.set,
+                Some(&self.trainer.optimizer),
+                Some(&state),
+                &self.provenance,
+            )?;
+            p.last_saved = Some(step);
+        } else {
+            self.run.save_state(&name, &state)?;
+        }
+        let best = p.best.as_ref().filter(|b| b.step == step);
+        if let Some(best) = best {
+            self.run.set_best(&name, best)?;
+        }
+        let mut protected = vec![name.clone()];
+        protected.extend(p.kept_best.iter().map(|&(_, step)| RunDir::checkpoint_name(step)));
         protected.extend(p.best.iter().map(|b| RunDir::checkpoint_name(b.step)));
-        self.run.prune(self.options.keep_last.max(self.options.average), &protected)?;
-        let record = TrainingRecord::Checkpoint(CheckpointRecord {
-            step,
-            path: format!("checkpoints/{name}"),
-            size_bytes: RunDir::size_bytes(&dir),
-            sha256,
-            is_best,
-        });
-        self.emit(&record, observer)
+        let keep = self.options.keep_last.max(self.options.average);
+        self.run.prune(keep, |n| self.is_scheduled(n), &protected)?;
+        if is_new {
+            let dir = self.run.checkpoint_dir(&name);
+            let record = TrainingRecord::Checkpoint(CheckpointRecord {
+                step,
+                path: format!("checkpoints/{name}"),
+                size_bytes: RunDir::size_bytes(&dir),
+                sha256: file_sha256(&dir.join(hf::WEIGHTS))?,
+                is_best: best.is_some(),
+            });
+            self.emit(&record, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `--save-every` asks for the checkpoint of this name. One that a signal or a best
+    /// validation left is kept for its own sake, but neither counts nor is averaged: how often a
+    /// run was stopped changes nothing.
+    fn is_scheduled(&self, name: &str) -> bool {
+        let step = name.strip_prefix("step-").and_then(|n| n.parse::<u64>().ok());
+        step.is_some_and(|n| n > 0 && n.is_multiple_of(self.options.save_every))
     }
 
     /// The mean of the last checkpoints' weights as `checkpoints/average`; becomes the best
-    /// when its validation says so.
-    fn average(&mut self, p: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
-        let names = self.run.checkpoints()?;
+    /// when its validation says so, and is returned then.
+    fn average(&mut self, p: &Progress, observer: &mut dyn Observer) -> Result<Option<Best>> {
+        let last = RunDir::checkpoint_name(self.trainer.step());
+        let mut names = self.run.checkpoints()?;
+        names.retain(|n| self.is_scheduled(n) || *n == last);
         let names = &names[names.len().saturating_sub(self.options.average)..];
         observer.phase(Some("averaging"));
         average_into(&self.trainer, names.iter().map(|n| self.run.checkpoint_dir(n)))?;
@@ -395,8 +443,7 @@ impl Session<'_> {
             &self.provenance,
         )?;
         observer.phase(None);
-        let before = p.best.clone();
-        let mut is_best = false;
+        let mut best = None;
         if let (Some(corpus), "nll") = (self.valid, self.options.best_metric.as_str()) {
             let trainer = &self.trainer;
             let loss = validate(
@@ -411,11 +458,10 @@ impl Session<'_> {
             for record in valid_records(step, &loss, &[]) {
                 self.emit(&record, observer)?;
             }
-            is_best = before.is_none_or(|b| value < b.value);
-            if is_best {
-                let best = Best { step, metric: "nll".into(), value };
-                self.run.set_best("average", &best)?;
-                p.best = Some(best);
+            if p.best.as_ref().is_none_or(|b| value < b.value) {
+                let average = Best { step, metric: "nll".into(), value };
+                self.run.set_best("average", &average)?;
+                best = Some(average);
             }
         }
         let record = TrainingRecord::Checkpoint(CheckpointRecord {
@@ -423,9 +469,10 @@ impl Session<'_> {
             path: "checkpoints/average".into(),
             size_bytes: RunDir::size_bytes(&dir),
             sha256,
-            is_best,
+            is_best: best.is_some(),
         });
-        self.emit(&record, observer)
+        self.emit(&record, observer)?;
+        Ok(best)
     }
 }
 

@@ -98,8 +98,7 @@ impl Trainer {
     ) -> Result<Self> {
         let gradients = Gradients::new(set.iter())?;
         if gradients.is_empty() {
-            return Err(Error::usage("every parameter is frozen: nothing would be trained")
-                .flag("--freeze"));
+            return Err(Error::bug("a trainer without a trainable parameter"));
         }
         let parts = DirectionParts::none(model.config());
         Ok(Self { model, set, optimizer, sampler, options, gradients, parts })
@@ -134,7 +133,8 @@ impl Trainer {
             .map(|p| build_batch(&corpus, &corpus.directions[p.direction].examples, &p.examples))
             .collect();
         report.weight = batches.iter().map(Batch::weight).sum();
-        let scale = (1.0 / report.weight.max(f64::MIN_POSITIVE)) as f32;
+        // Sentences of weight 0 only: an update that changes nothing but the moments.
+        let scale = if report.weight > 0.0 { (1.0 / report.weight) as f32 } else { 0.0 };
         self.gradients.clear();
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
             let direction = &corpus.directions[plan.direction].direction;

@@ -37,6 +37,7 @@ fn config(shape: &str) -> Result<ModelConfig, Box<dyn Error>> {
         "encoder_attention_heads": heads, "decoder_attention_heads": heads,
         "max_position_embeddings": 256, "scale_embedding": true,
         "dropout": 0.1, "attention_dropout": 0.1,
+        "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0,
     }))?)
 }
 

@@ -247,3 +247,23 @@ fn wrong_flags_and_inputs() {
     // Nothing half written stays behind.
     assert!(t.files().iter().all(|f| !f.contains("model") && !f.contains(".isogloss")));
 }
+
+#[test]
+fn force_replaces_models_only() {
+    let t = Sandbox::new();
+    t.write("text.jsonl", CORPUS);
+    t.write("precious/thesis.txt", "years of work\n");
+    let run = |out: &str, more: &[&str]| {
+        t.isogloss(["init", "--preset", "tiny", "--vocab-size", "128", "--force", "-o", out])
+            .args(more)
+            .arg("text.jsonl")
+            .run()
+    };
+    run("precious", &[]).code(5).says("not a model directory");
+    run("text.jsonl", &[]).code(5).says("not a model directory");
+    assert_eq!(t.read("precious/thesis.txt"), "years of work\n");
+    run("model", &[]).ok();
+    run("model", &[]).ok();
+    run("huge", &["--d-model", "2000000"]).code(5).says("not enough memory");
+    assert!(!t.exists("huge"));
+}

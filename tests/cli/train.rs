@@ -454,3 +454,143 @@ fn validation_scores_are_those_of_translate_and_score() {
     wrong(&["--valid-metric", "bleu", "--valid-tokenize", "13b"]).code(2).says("13a");
     assert!(!t.exists("other"));
 }
+
+fn checkpoints(t: &Sandbox, run: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(t.path(run).join("checkpoints"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Numbers without a short binary form read back as they were written.
+#[test]
+fn any_rate_can_be_continued() {
+    let t = prepared();
+    let args = |steps| {
+        train(&[
+            "--max-steps",
+            steps,
+            "--dropout",
+            "0.11",
+            "--attention-dropout",
+            "0.014",
+            "--label-smoothing",
+            "0.12",
+            "-o",
+            "run",
+        ])
+    };
+    t.isogloss(args("2")).run().ok();
+    t.isogloss(args("3")).run().ok();
+    // And what the run keeps of its settings is a file of settings.
+    t.isogloss(["train", "--config", "run/config.toml", "--max-steps", "4"]).run().ok();
+    assert_eq!(t.read("run/latest").trim(), "step-00000004");
+}
+
+/// How often a run was stopped changes neither what is averaged nor which best are kept.
+#[test]
+fn averages_and_best_survive_a_stop() {
+    let t = prepared();
+    let args = |steps, out| {
+        train(&[
+            "--max-steps",
+            steps,
+            "--save-every",
+            "2",
+            "--valid-every",
+            "1",
+            "--keep-last",
+            "1",
+            "--keep-best",
+            "3",
+            "--average",
+            "3",
+            "--lr",
+            "1e-3",
+            "-o",
+            out,
+        ])
+    };
+    t.isogloss(args("10", "whole")).run().ok();
+    t.isogloss(args("5", "parts")).run().ok();
+    t.isogloss(args("10", "parts")).run().ok();
+    assert_eq!(checkpoints(&t, "whole"), checkpoints(&t, "parts"));
+    let average = |run: &str| fs::read(t.path(run).join("checkpoints/average/model.safetensors"));
+    assert_eq!(average("whole").unwrap(), average("parts").unwrap());
+    assert_eq!(t.read("whole/best"), t.read("parts/best"));
+}
+
+/// `latest` set back by hand: the run goes on from there, and what lay beyond stays readable.
+#[test]
+fn an_older_checkpoint_can_be_continued() {
+    let t = prepared();
+    let args = |steps| train(&["--max-steps", steps, "--keep-last", "3", "-o", "run"]);
+    t.isogloss(args("15")).run().ok();
+    t.write("run/latest", "step-00000005\n");
+    t.isogloss(args("20")).run().ok();
+    assert_eq!(t.read("run/latest").trim(), "step-00000020");
+    let names = checkpoints(&t, "run");
+    for name in ["step-00000020", "aside-1-step-00000010", "aside-1-step-00000015"] {
+        assert!(names.iter().any(|n| n == name), "{names:?}");
+    }
+    t.isogloss(args("21")).run().ok();
+}
+
+#[test]
+fn one_limit_may_be_raised_beside_another() {
+    let t = prepared();
+    let args = |steps| train(&["--max-steps", steps, "--max-epochs", "50", "-o", "run"]);
+    t.isogloss(args("2")).run().ok();
+    t.isogloss(args("3")).run().ok();
+    // Held-out text decides which checkpoint is best: another one is another run.
+    t.write("other.jsonl", corpus(6));
+    let other: Vec<&str> =
+        args("4").iter().map(|a| if *a == "dev.jsonl" { "other.jsonl" } else { a }).collect();
+    t.isogloss(other).run().code(2).says("held-out text: ");
+}
+
+#[test]
+fn a_validation_without_a_number_stops_the_run() {
+    let t = prepared();
+    let args = ["--max-steps", "9", "--lr", "1e30", "--warmup-steps", "0", "--valid-every", "1"];
+    t.isogloss(train(&args)).args(["-o", "run"]).run().code(3).says("held-out text is not finite");
+    assert!(!t.exists("run/best"));
+}
+
+#[test]
+fn a_weight_of_zero_is_no_fault() {
+    let t = prepared();
+    let none: String = corpus(20)
+        .lines()
+        .map(|l| format!("{}\n", l.replace("{\"src_lang", "{\"weight\":0,\"src_lang")))
+        .collect();
+    assert!(none.contains("\"weight\":0"));
+    t.write("none.jsonl", none);
+    t.isogloss(["train", "-m", "model", "--train", "none.jsonl", "--max-steps", "2", "-o", "run"])
+        .run()
+        .ok();
+}
+
+/// What can be known to be wrong before anything is read or written is.
+#[test]
+fn wrong_requests_leave_nothing() {
+    let t = prepared();
+    t.write("keep.txt", "precious\n");
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["--max-minutes", "nan"], 2, "--max-minutes"),
+        (&["--max-epochs", "-1"], 2, "--max-epochs"),
+        (&["--max-steps", "1", "--eps", "inf"], 2, "--eps"),
+        (&["--max-steps", "1", "--reverse"], 2, "--no-both-directions"),
+        (&["--max-steps", "1", "--freeze", "all"], 2, "--freeze"),
+        (&["--max-steps", "1", "--valid", "-", "--train", "-"], 2, "`-` is given for both"),
+        (&["--max-steps", "1", "--dump-batches", "keep.txt"], 5, "--dump-batches"),
+    ];
+    for (args, code, says) in cases {
+        t.isogloss(train(args)).args(["-o", "run"]).run().code(code).says(says);
+        let fresh = !t.exists("run") || checkpoints(&t, "run").is_empty();
+        assert!(fresh, "{args:?}");
+    }
+    assert_eq!(t.read("keep.txt"), "precious\n");
+}

@@ -316,7 +316,7 @@ fn search_settings_of_the_model_are_heeded() {
     let bound = run(&["--min-new-tokens", "500"]);
     assert_eq!(bound["num_hyp_tokens"], 8);
     assert_eq!(bound["score"], bound["score_norm"]);
-    let flag = run(&["--min-new-tokens", "500", "--max-new-tokens", "20", "--length-penalty", "1"]);
+    let flag = run(&["--min-new-tokens", "20", "--max-new-tokens", "20", "--length-penalty", "1"]);
     assert_eq!(flag["num_hyp_tokens"], 20);
     t.write("copy/generation_config.json", r#"{"early_stopping": 3}"#);
     let bad = t.isogloss(["translate", "-m", "copy", "--src-lang", "aa", "--tgt-lang", "bb"]).run();
@@ -333,6 +333,10 @@ fn header_and_summary_frame_the_records() {
     let signature = r[0]["signature"].as_str().unwrap();
     assert!(signature.starts_with("model:model@") && signature.contains("|beam:3|"), "{signature}");
     assert_eq!(r[3]["num_records"], 2);
+    // Its own output is input again: what is no translation is passed over.
+    let stream: String = r.iter().map(|r| format!("{r}\n")).collect();
+    t.write("again.jsonl", stream);
+    assert_eq!(translate(&t, &["again.jsonl"]).run().ok().records().len(), 2);
     let dry = lines(&t, &["--dry-run"], "");
     assert!(dry.ok().stdout().contains("<stdin>"));
 }

@@ -156,6 +156,10 @@ impl ShapeArgs {
                     "decoder_attention_heads": heads,
                     "max_position_embeddings": 1024,
                     "dropout": dropout,
+                    "attention_dropout": 0.0,
+                    "activation_dropout": 0.0,
+                    "encoder_layerdrop": 0.0,
+                    "decoder_layerdrop": 0.0,
                 })
             }
         };

@@ -129,26 +129,34 @@ pub struct Args {
     /// Updates over which the learning rate rises
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Optimizer")]
     pub warmup_steps: u64,
+    /// Rule of the updates
     #[arg(long, value_enum, default_value = "adam", help_heading = "Optimizer")]
     pub optimizer: OptimizerKind,
+    /// Decay of the mean of the gradients
     #[arg(long, value_name = "X", default_value_t = 0.9, help_heading = "Optimizer")]
     pub beta1: f64,
+    /// Decay of the mean of their squares
     #[arg(long, value_name = "X", default_value_t = 0.98, help_heading = "Optimizer")]
     pub beta2: f64,
+    /// Added to the root of the mean square
     #[arg(long, value_name = "X", default_value_t = 1e-8, help_heading = "Optimizer")]
     pub eps: f64,
+    /// Share of each weight taken off in an update, times the learning rate
     #[arg(long, value_name = "X", default_value_t = 0.0, help_heading = "Optimizer")]
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 for no clipping
     #[arg(long, value_name = "X", default_value_t = 1.0, help_heading = "Optimizer")]
     pub clip_norm: f64,
+    /// Probability spread evenly over the vocabulary in the target of the loss
     #[arg(long, value_name = "X", default_value_t = 0.1, help_heading = "Optimizer")]
     pub label_smoothing: f32,
     /// Replaces the configuration's dropout
     #[arg(long, value_name = "P", help_heading = "Optimizer")]
     pub dropout: Option<f32>,
+    /// Replaces the configuration's dropout of attention weights
     #[arg(long, value_name = "P", help_heading = "Optimizer")]
     pub attention_dropout: Option<f32>,
+    /// Replaces the configuration's dropout inside feed-forward blocks
     #[arg(long, value_name = "P", help_heading = "Optimizer")]
     pub activation_dropout: Option<f32>,
     /// Parameters to leave as they are: all, embeddings, encoder, decoder, attention,
@@ -248,6 +256,14 @@ impl Args {
             return Err(Error::usage("the length of the run is not given")
                 .hint("add `--max-steps N`, `--max-epochs X` or `--max-minutes X`"));
         }
+        let above_zero = |x: Option<f64>| x.is_none_or(|x| x.is_finite() && x > 0.0);
+        positive("--max-minutes", above_zero(self.max_minutes), "a number above 0")?;
+        positive("--max-epochs", above_zero(self.max_epochs), "a number above 0")?;
+        if self.reverse && !self.no_both_directions {
+            return Err(Error::usage("every pair is used in both directions already")
+                .flag("--reverse")
+                .hint("add `--no-both-directions` to train on the reverse only"));
+        }
         positive("--batch-tokens", self.batch_tokens > 0, "at least 1")?;
         positive("--grad-accum", self.grad_accum > 0, "at least 1")?;
         positive("--valid-every", self.valid_every > 0, "at least 1")?;
@@ -262,9 +278,13 @@ impl Args {
         positive("--min-lr", self.min_lr >= 0.0 && self.min_lr <= self.lr, "0 to --lr")?;
         positive("--beta1", (0.0..1.0).contains(&self.beta1), "0 to below 1")?;
         positive("--beta2", (0.0..1.0).contains(&self.beta2), "0 to below 1")?;
-        positive("--eps", self.eps > 0.0, "a number above 0")?;
-        positive("--weight-decay", self.weight_decay >= 0.0, "at least 0")?;
-        positive("--clip-norm", self.clip_norm >= 0.0, "at least 0")?;
+        positive("--eps", above_zero(Some(self.eps)), "a number above 0")?;
+        positive(
+            "--weight-decay",
+            self.weight_decay.is_finite() && self.weight_decay >= 0.0,
+            "at least 0",
+        )?;
+        positive("--clip-norm", self.clip_norm.is_finite() && self.clip_norm >= 0.0, "at least 0")?;
         positive("--label-smoothing", (0.0..1.0).contains(&self.label_smoothing), "0 to below 1")?;
         for (flag, p) in [
             ("--dropout", self.dropout),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::cli::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::io::{AtomicFile, Output};
+use crate::io::{AtomicFile, Output, refuse_existing};
 use crate::records::TrainingRecord;
 use crate::report::Progress;
 use crate::training::{Best, Observer, StepReport};
@@ -26,7 +26,13 @@ impl<'a> TrainObserver<'a> {
     pub fn new(args: &'a Args, context: &'a Context, step: u64) -> Result<Self> {
         let mut progress = context.report.progress("training", "steps", args.max_steps);
         progress.set(step);
-        let dump = args.dump_batches.as_deref().map(AtomicFile::create).transpose()?;
+        let dump = match args.dump_batches.as_deref() {
+            Some(path) => {
+                refuse_existing(path, context.force).map_err(|e| e.flag("--dump-batches"))?;
+                Some(AtomicFile::create(path)?)
+            }
+            None => None,
+        };
         Ok(Self {
             context,
             out: Some(Output::stdout(true)),
@@ -37,11 +43,18 @@ impl<'a> TrainObserver<'a> {
         })
     }
 
-    pub fn finish(mut self, best: Option<&Best>) {
+    /// Whatever end the run came to: what `--dump-batches` holds gets its name.
+    pub fn close(&mut self) -> Result<()> {
         if let Some(p) = self.progress.take() {
             p.finish();
         }
-        let _ = self.dump.take().map(|d| d.commit(true));
+        match self.dump.take() {
+            Some(dump) => dump.commit(self.context.force),
+            None => Ok(()),
+        }
+    }
+
+    pub fn say_best(&self, best: Option<&Best>) {
         if let Some(b) = best {
             self.context.report.status(format!(
                 "best {} {:.4} at step {}: {}",
@@ -103,7 +116,10 @@ impl Observer for TrainObserver<'_> {
 
     fn step(&mut self, report: &StepReport) {
         if let Some(p) = &mut self.progress {
-            p.detail(format!("loss {:.3}", report.sums.loss / report.weight));
+            p.detail(format!(
+                "loss {:.3}",
+                report.sums.loss / report.weight.max(f64::MIN_POSITIVE)
+            ));
             p.set(report.step);
         }
     }

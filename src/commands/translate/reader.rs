@@ -107,6 +107,7 @@ fn read(
                 }
             };
             let place = |e: Error| e.at(input.name()).line(record.line);
+            let mut counted = false;
             for &swap in ways {
                 let sentence = match &failed {
                     Some(e) => Err(e.clone()),
@@ -115,10 +116,12 @@ fn read(
                     }
                 };
                 if let Err(e) = &sentence {
-                    if broken >= options.tolerate || e.kind() != ErrorKind::Data {
+                    // A record is broken once, in however many directions.
+                    if !counted && broken >= options.tolerate || e.kind() != ErrorKind::Data {
                         return Err(Some(e.clone()));
                     }
-                    broken += 1;
+                    broken += u64::from(!counted);
+                    counted = true;
                 }
                 let item = Item { id: id.clone(), record: record.clone(), sentence };
                 sender.send(Message::Item(Box::new(item))).map_err(|_| None)?;
@@ -174,7 +177,14 @@ fn sentence(
                 .field("tgt")
                 .hint("`--score-given` scores `tgt`, `ref` or `refs`")
         })?;
-        Some(tokenizer.encode_target(tgt_lang, text, options.max_len)?.ids)
+        let given = tokenizer.encode_target(tgt_lang, text, options.max_len)?;
+        if given.truncated {
+            // Half a reference has a score of its own, which nobody asked for.
+            return Err(Error::data("reference is too long to score")
+                .field("tgt")
+                .expected(format!("at most {} tokens with its marks", options.max_len)));
+        }
+        Some(given.ids)
     } else {
         None
     };

@@ -21,6 +21,8 @@ pub struct Writing {
     pub format: Option<OutputFormat>,
     pub n_best: usize,
     pub token_scores: bool,
+    pub score_given: bool,
+    pub summary: bool,
     pub header: Option<Value>,
 }
 
@@ -83,7 +85,9 @@ impl<'a> TranslationStream<'a> {
             for (asked, flag) in [
                 (self.writing.n_best > 1, "--n-best"),
                 (self.writing.token_scores, "--token-scores"),
+                (self.writing.score_given, "--score-given"),
                 (self.writing.header.is_some(), "--header"),
+                (self.writing.summary, "--summary"),
             ] {
                 if asked {
                     return Err(Error::usage(format!("`{flag}` needs records as output"))

@@ -257,8 +257,7 @@ pub(super) fn parse_json<'a>(line: &'a Line, wanted: &[String]) -> Result<Parsed
             f.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut collector =
-                Collector::new(self.0.len());
+            let mut collector = Collector::new(self.0.len());
             let mut fault = None;
             while let Some(Key(name)) = map.next_key()? {
                 if Collector::is_known(&name, self.0) {
