@@ -131,6 +131,11 @@ fn refuse_too_large(num_parameters: u64) -> Result<()> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
+    if args.output.as_os_str() == "-" {
+        return Err(Error::usage("a model is a directory and cannot go to standard output")
+            .flag("--output")
+            .hint("write `./-` for a directory named `-`"));
+    }
     refuse_existing(&args.output, context.force)?;
     refuse_foreign(&args.output)?;
     check_flags(args)?;

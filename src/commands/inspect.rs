@@ -70,19 +70,26 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Err(Error::usage("standard input can be read only once").flag("PATH"));
     }
     let mut out = Output::stdout(false);
-    for (i, path) in args.paths.iter().enumerate() {
+    let mut first = true;
+    let mut failure: Option<Error> = None;
+    for path in &args.paths {
         let facts = match inspect(path, options) {
             Ok(facts) => facts,
+            // One path that cannot be read does not hide the others.
             Err(e) => {
                 out.flush()?;
-                return Err(e);
+                if let Some(earlier) = failure.replace(e) {
+                    context.report.error(&earlier);
+                }
+                continue;
             }
         };
         match format {
             Format::Text => {
-                if i > 0 {
+                if !first {
                     out.line("")?;
                 }
+                first = false;
                 out.text(&facts_text(&facts))?;
             }
             Format::Json => {
@@ -94,7 +101,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     out.flush()?;
-    Ok(Outcome::Ok)
+    match failure {
+        Some(e) => Err(e),
+        None => Ok(Outcome::Ok),
+    }
 }
 
 /// `type`, `path` and `kind` in front of what a reader found out.

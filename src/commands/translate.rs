@@ -185,8 +185,10 @@ impl Args {
                 .found(self.n_best.to_string())
                 .expected(format!("at most --beam-size {}", self.beam_size)));
         }
-        if !self.length_penalty.unwrap_or(1.0).is_finite() {
-            return Err(Error::usage("value is not a number").flag("--length-penalty"));
+        if !self.length_penalty.is_none_or(|x| x.abs() <= MAX_LENGTH_PENALTY) {
+            return Err(Error::usage("value is out of range")
+                .flag("--length-penalty")
+                .expected(format!("-{MAX_LENGTH_PENALTY} to {MAX_LENGTH_PENALTY}")));
         }
         if let (Some(least), Some(most)) = (self.min_new_tokens, self.max_new_tokens)
             && least > most
@@ -250,6 +252,8 @@ impl Args {
     }
 }
 
+/// Beyond it the length to this power is no number any more.
+const MAX_LENGTH_PENALTY: f64 = 10.0;
 /// Each hypothesis keeps a cache of its own; nobody asks for more on purpose.
 const MAX_BEAM_SIZE: usize = 1024;
 

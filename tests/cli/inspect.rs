@@ -328,3 +328,13 @@ proptest! {
         prop_assert!(matches!(run.code, Some(0 | 3 | 4)), "{}", run.transcript());
     }
 }
+
+/// What cannot be read is said, and does not hide what can.
+#[test]
+fn one_bad_path_does_not_hide_the_others() {
+    let t = Sandbox::new();
+    t.write("a.txt", "one\ntwo\n");
+    let run = t.isogloss(["inspect", "--format", "jsonl", "none.txt", "a.txt", "nowhere"]).run();
+    run.code(4).says("none.txt").says("nowhere");
+    assert_eq!(run.records().len(), 1);
+}

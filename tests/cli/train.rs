@@ -594,3 +594,15 @@ fn wrong_requests_leave_nothing() {
     }
     assert_eq!(t.read("keep.txt"), "precious\n");
 }
+
+/// A full disk behind standard output costs no training: the log has the records too.
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_output_on_a_full_disk_is_told_at_the_end() {
+    let t = prepared();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = t.isogloss(train(&["--max-steps", "6", "-o", "run"])).into_command();
+    let out = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(out.status.code(), Some(5), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(t.read("run/latest").trim(), "step-00000006");
+}

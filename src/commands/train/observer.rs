@@ -20,6 +20,9 @@ pub struct TrainObserver<'a> {
     progress: Option<Progress>,
     dump: Option<AtomicFile>,
     run: &'a Path,
+    /// What went wrong with standard output. The records are in the log too: training goes on,
+    /// and the command fails at its end.
+    failure: Option<Error>,
 }
 
 impl<'a> TrainObserver<'a> {
@@ -40,6 +43,7 @@ impl<'a> TrainObserver<'a> {
             progress: Some(progress),
             dump,
             run: &args.output,
+            failure: None,
         })
     }
 
@@ -48,8 +52,11 @@ impl<'a> TrainObserver<'a> {
         if let Some(p) = self.progress.take() {
             p.finish();
         }
-        match self.dump.take() {
-            Some(dump) => dump.commit(self.context.force),
+        if let Some(dump) = self.dump.take() {
+            dump.commit(self.context.force)?;
+        }
+        match self.failure.take() {
+            Some(e) => Err(e.hint("training went on; its records are in the run's log.jsonl")),
             None => Ok(()),
         }
     }
@@ -106,11 +113,14 @@ impl Observer for TrainObserver<'_> {
             Self::text(record).map_or(Ok(()), |t| out.line(&t))
         };
         match result {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => {
+            Err(e) => {
                 self.out = None;
+                if e.kind() != ErrorKind::BrokenPipe {
+                    self.failure = Some(e);
+                }
                 Ok(())
             }
-            other => other,
+            Ok(()) => Ok(()),
         }
     }
 

@@ -50,6 +50,8 @@ pub enum Message {
     Item(Box<Item>),
     /// Reading cannot go on.
     Failed(Error),
+    /// All was read. A reader that goes away without it has failed.
+    End,
 }
 
 /// Starts reading; at most `ahead` items wait.
@@ -63,9 +65,12 @@ pub fn spawn(
     std::thread::Builder::new()
         .name("reader".into())
         .spawn(move || {
-            if let Err(Some(e)) = read(&inputs, &tokenizer, &options, &sender) {
-                let _ = sender.send(Message::Failed(e));
-            }
+            let last = match read(&inputs, &tokenizer, &options, &sender) {
+                Ok(()) => Message::End,
+                Err(Some(e)) => Message::Failed(e),
+                Err(None) => return,
+            };
+            let _ = sender.send(last);
         })
         .map_err(|e| Error::environment("cannot start a thread").cause(e.to_string()))?;
     Ok(receiver)

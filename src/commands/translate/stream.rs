@@ -157,7 +157,11 @@ impl Stream for TranslationStream<'_> {
                     return Ok(Feed::End);
                 }
                 Err(TryRecvError::Empty) => return Ok(Feed::Pending),
-                Err(TryRecvError::Disconnected) => return Ok(Feed::End),
+                Ok(Message::End) => return Ok(Feed::End),
+                Err(TryRecvError::Disconnected) => {
+                    self.failure.get_or_insert_with(|| Error::bug("the reader ended by itself"));
+                    return Ok(Feed::End);
+                }
             }
         }
     }
