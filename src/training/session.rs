@@ -143,7 +143,7 @@ impl Session<'_> {
             }
             let signal = STOP_SIGNAL.load(Ordering::Relaxed);
             if signal != 0 {
-                self.save(&mut p, None, observer)?;
+                self.save(&mut p, observer)?;
                 return Err(Error::new(
                     ErrorKind::Stopped(signal),
                     format!("stopped by signal at step {}", self.trainer.step()),
@@ -161,7 +161,7 @@ impl Session<'_> {
                 Err(e) if e.kind() == ErrorKind::Data => {
                     // Parameters are those of before the step; so must the data position be.
                     self.trainer.sampler.restore(&position)?;
-                    self.save(&mut p, None, observer)?;
+                    self.save(&mut p, observer)?;
                     return Err(e.hint(format!(
                         "a checkpoint from before it: {}",
                         RunDir::checkpoint_name(self.trainer.step())
@@ -198,14 +198,14 @@ impl Session<'_> {
             }
             if step % self.options.save_every == 0 {
                 let paused = Instant::now();
-                self.save(&mut p, None, observer)?;
+                self.save(&mut p, observer)?;
                 window_start += paused.elapsed();
             }
         };
         if p.last_validated != self.trainer.step() {
             self.validate(&mut p, observer)?;
         }
-        self.save(&mut p, None, observer)?;
+        self.save(&mut p, observer)?;
         let mut best = p.best.clone();
         if self.options.average > 1
             && let Some(average) = self.average(&p, observer)?
@@ -341,7 +341,7 @@ impl Session<'_> {
         // A best checkpoint is one that exists.
         if better || self.options.keep_best > 1 {
             p.kept_best.push((value, step));
-            self.save(p, None, observer)?;
+            self.save(p, observer)?;
         }
         Ok(())
     }
@@ -367,18 +367,13 @@ impl Session<'_> {
     }
 
     /// Writes a checkpoint of this step; where its weights are on disk already, only the state.
-    fn save(
-        &mut self,
-        p: &mut Progress,
-        finished: Option<&str>,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
+    fn save(&mut self, p: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
         let step = self.trainer.step();
         let name = RunDir::checkpoint_name(step);
         let lower = lower_is_better(&self.options.best_metric);
         p.kept_best.sort_by(|a, b| if lower { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) });
         p.kept_best.truncate(self.options.keep_best.max(1));
-        let state = self.state(p, finished);
+        let state = self.state(p, None);
         let is_new = p.last_saved != Some(step);
         if is_new {
             self.run.save(

@@ -451,7 +451,12 @@ fn validation_scores_are_those_of_translate_and_score() {
     };
     wrong(&["--best-metric", "blue"]).code(2).says("--best-metric").says("nll");
     wrong(&["--valid-metric", "blue"]).code(2).says("did you mean `bleu`?");
-    wrong(&["--valid-metric", "bleu", "--valid-tokenize", "13b"]).code(2).says("13a");
+    for name in ["13b", "flores200"] {
+        wrong(&["--valid-metric", "bleu", "--valid-tokenize", name])
+            .code(2)
+            .says("--valid-tokenize")
+            .says("13a, intl");
+    }
     assert!(!t.exists("other"));
 }
 

@@ -23,14 +23,20 @@ pub struct ValidMetrics(Vec<(String, Metric)>);
 
 impl ValidMetrics {
     pub fn new(args: &Args) -> Result<Self> {
-        let tokenizer =
-            TokenizerName::parse(&args.valid_tokenize).map_err(|e| e.flag("--valid-tokenize"))?;
+        // A SentencePiece model is nothing `train` has a flag for.
+        let tokenizer = TokenizerName::parse(&args.valid_tokenize)
+            .ok()
+            .filter(|name| !name.needs_model())
+            .ok_or_else(|| {
+                Error::usage(format!("unknown tokenizer `{}`", args.valid_tokenize))
+                    .flag("--valid-tokenize")
+                    .expected("13a, intl, zh, char or none")
+            })?;
         let mut metrics: Vec<(String, Metric)> = Vec::new();
         for name in &args.valid_metric {
             let name = MetricName::parse(name, "--valid-metric")?;
             if metrics.iter().all(|(n, _)| n != name.as_str()) {
-                let metric =
-                    name.with_defaults(tokenizer).map_err(|e| e.flag("--valid-tokenize"))?;
+                let metric = name.with_defaults(tokenizer)?;
                 metrics.push((name.as_str().to_string(), metric));
             }
         }
