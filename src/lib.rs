@@ -12,7 +12,8 @@
 //! * [`model`] M2M-100 and the [seam](model)
 //! * [`autograd`] the tape; [`kernels`] fused operations
 //! * [`formats`], [`records`], [`text`] on-disk and on-line contracts
-//! * [`report`] the only room that draws; [`io`] files and streams; [`error`], [`exit`], [`version`]
+//! * [`report`] the only room that draws; [`io`] files and streams; [`random`] named streams;
+//!   [`error`], [`exit`], [`version`]
 
 pub mod autograd;
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod kernels;
 pub mod methods;
 pub mod model;
 pub mod profiling;
+pub mod random;
 pub mod records;
 pub mod report;
 pub mod scoring;

@@ -11,10 +11,12 @@
 //! * constants and frozen parameters cost nothing: an operation that nothing trainable
 //!   feeds is not recorded.
 
+mod feed_forward;
 mod gradients;
 mod ops;
 mod tape;
 
+pub use feed_forward::FeedForwardWeights;
 pub use gradients::{Backward, Gradients, Incoming};
 pub use ops::AttentionSpec;
 pub use tape::{Parameter, Source, Tape, Value};

@@ -41,9 +41,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Init(commands::init::Args),
+    #[command(name = "profile-neurons")]
+    ProfileNeurons(commands::profile_neurons::Args),
+    #[command(name = "build-masks")]
+    BuildMasks(commands::build_masks::Args),
     Train(commands::train::Args),
     Translate(commands::translate::Args),
     Score(commands::score::Args),
+    Export(commands::export::Args),
     Inspect(commands::inspect::Args),
     #[command(hide = true)]
     Generate(commands::generate::Args),
@@ -53,7 +58,7 @@ impl Command {
     /// Whether `--device` and `--dtype` mean something to this command. The others ignore them,
     /// so that a variable set for a whole pipeline does no harm.
     pub fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Translate(_))
+        matches!(self, Self::Train(_) | Self::Translate(_) | Self::ProfileNeurons(_))
     }
 }
 

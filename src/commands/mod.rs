@@ -1,9 +1,14 @@
 //! One file per subcommand: `Args` (doc comments are the help) and `run(args, &Context)`.
 //! A command opens inputs, calls stages, writes outputs. No maths.
 
+pub mod build_masks;
+pub mod export;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod masks;
+pub mod pairs;
+pub mod profile_neurons;
 pub mod score;
 pub mod train;
 pub mod translate;
@@ -15,9 +20,12 @@ use crate::exit::Outcome;
 pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Init(args) => init::run(args, context),
+        Command::ProfileNeurons(args) => profile_neurons::run(args, context),
+        Command::BuildMasks(args) => build_masks::run(args, context),
         Command::Train(args) => train::run(args, context),
         Command::Translate(args) => translate::run(args, context),
         Command::Score(args) => score::run(args, context),
+        Command::Export(args) => export::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Generate(args) => generate::run(args, context),
     }

@@ -4,6 +4,7 @@ mod args;
 mod observer;
 mod scorer;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,18 +13,19 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
 use crate::cli::values::refuse_two_stdin;
+use crate::commands::masks::{CARRIED, LoadedMasks};
+use crate::commands::pairs::warn_about;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::Input;
 use crate::model::checkpoint::parameter_shapes;
-use crate::model::{Checkpoint, M2m100, ParameterSet};
-use crate::records::ReadOptions;
-use crate::text::TextTokenizer;
+use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
+use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, CorpusOptions, LrSchedule, ModelSource, OnLong, ParameterGroup,
-    RunDir, RunState, STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings,
-    Trainer, TrainerOptions, differences, is_trained, read_moments, read_state,
+    Adam, AdamSettings, Corpus, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
+    STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
+    TrainerOptions, differences, is_trained, read_moments, read_state,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use observer::TrainObserver;
@@ -53,6 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
     };
     let tokenizer = TextTokenizer::load(base.dir(), &base.config)?;
+    let masks = args.neuron_masks.load(weights.as_ref().unwrap_or(&base))?;
     let mut config = base.config.clone();
     config.dropout = args.dropout.unwrap_or(config.dropout);
     config.attention_dropout = args.attention_dropout.unwrap_or(config.attention_dropout);
@@ -64,6 +67,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     } else {
         Some(read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?)
     };
+    let parts = direction_parts(masks.as_ref(), &base, &[Some(&corpus), valid.as_ref()])?;
+    if masks.is_none() && weights.as_ref().unwrap_or(&base).dir().join(CARRIED).is_file() {
+        context.report.warning(
+            &Error::artifact("the model was trained with neuron masks and is now trained without")
+                .at(base.dir())
+                .hint(format!("`--masks {}` keeps them", base.dir().join(CARRIED).display())),
+        );
+    }
     let data_sha256 = corpus.sha256();
     let valid_sha256 = valid.as_ref().map(Corpus::sha256);
     let base_sha256 = weights.as_ref().unwrap_or(&base).sha256()?;
@@ -88,6 +99,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         valid_sha256: valid_sha256.as_deref(),
         base_sha256: &base_sha256,
         config_sha256: &config_sha256,
+        masks_sha256: masks.as_ref().map(|m| m.sha256.as_str()),
         num_examples: corpus.num_examples(),
     };
     let (run, resumed) = open_run(args, context, &identity)?;
@@ -149,6 +161,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             grad_accum: args.grad_accum,
             seed: context.seed,
         },
+        parts,
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
@@ -187,6 +200,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             dir: base.dir(),
             config: &config,
             final_logits_bias: bias.as_deref(),
+            carried: masks.as_ref().map(|m| (m.path.as_path(), CARRIED)),
         },
         provenance: Provenance {
             command: "train".into(),
@@ -196,13 +210,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect(),
             seed: context.seed,
-            parents: vec![
-                Parent {
+            parents: [
+                Some(Parent {
                     role: "base_model".into(),
                     name: display_name(&args.model),
                     sha256: base_sha256.clone(),
-                },
-                Parent {
+                }),
+                masks.as_ref().map(|m| Parent {
+                    role: "neuron_masks".into(),
+                    name: display_name(&m.path),
+                    sha256: m.sha256.clone(),
+                }),
+                Some(Parent {
                     role: "train_tokens".into(),
                     name: args
                         .train
@@ -211,8 +230,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                         .collect::<Vec<_>>()
                         .join(","),
                     sha256: data_sha256.clone(),
-                },
-            ],
+                }),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             signature: None,
         },
         settings,
@@ -220,6 +242,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         valid_sha256,
         base_sha256,
         config_sha256,
+        masks_sha256: masks.as_ref().map(|m| m.sha256.clone()),
     };
     let best = session.run(resumed, &mut observer);
     let closed = observer.close();
@@ -237,45 +260,12 @@ fn read_corpus(
     what: &str,
 ) -> Result<Corpus> {
     let inputs: Vec<Input> = paths.iter().map(|p| Input::parse(p)).collect();
-    let options = CorpusOptions {
-        read: ReadOptions {
-            format: args.input_format,
-            src_lang: args.src_lang.clone(),
-            tgt_lang: args.tgt_lang.clone(),
-        },
-        both_directions: !args.no_both_directions,
-        reverse: args.reverse && args.no_both_directions,
-        directions: args.directions()?,
-        max_len: args.max_len.unwrap_or(usize::MAX).min(base.config.max_len()),
-        on_long: args.on_long,
-        keep_text: what == "valid" && !args.valid_metric.is_empty(),
-    };
+    let keep_text = what == "valid" && !args.valid_metric.is_empty();
+    let options = args.pairs.corpus_options(&base.config, keep_text)?;
     let mut progress = context.report.progress(&format!("reading {what}"), "records", None);
     let corpus = Corpus::read(&inputs, tokenizer, &options, |n| progress.add(n))?;
     progress.finish();
-    let s = corpus.summary;
-    if s.num_empty > 0 {
-        context.report.warning(&Error::data(format!(
-            "{} of {} pairs of the {what} text have an empty side and are left out",
-            s.num_empty, s.num_records
-        )));
-    }
-    if s.num_long > 0 {
-        let done = if args.on_long == OnLong::Cut { "cut" } else { "left out" };
-        context.report.warning(
-            &Error::data(format!(
-                "{} of {} pairs of the {what} text are longer than {} tokens and are {done}",
-                s.num_long, s.num_records, options.max_len
-            ))
-            .hint("`--max-len` and `--on-long` decide"),
-        );
-    }
-    if s.num_unk > 0 {
-        context.report.warning(&Error::data(format!(
-            "{} of {} tokens of the {what} text are unknown to the tokenizer",
-            s.num_unk, s.num_tokens
-        )));
-    }
+    warn_about(what, &corpus.summary, &options, context);
     Ok(corpus)
 }
 
@@ -286,6 +276,7 @@ struct Identity<'a> {
     valid_sha256: Option<&'a str>,
     base_sha256: &'a str,
     config_sha256: &'a str,
+    masks_sha256: Option<&'a str>,
     num_examples: usize,
 }
 
@@ -303,8 +294,30 @@ impl Identity<'_> {
         compare("held-out text", state.valid_sha256.as_deref(), self.valid_sha256);
         compare("base model", Some(&state.base_sha256), Some(self.base_sha256));
         compare("configuration", state.config_sha256.as_deref(), Some(self.config_sha256));
+        compare("neuron masks", state.masks_sha256.as_deref(), self.masks_sha256);
         changed
     }
+}
+
+/// What each direction of the text does differently. Every direction must have a mask, or a rule
+/// that says what it does without.
+fn direction_parts(
+    masks: Option<&LoadedMasks>,
+    base: &Checkpoint,
+    corpora: &[Option<&Corpus>],
+) -> Result<BTreeMap<Direction, DirectionParts>> {
+    let mut parts = BTreeMap::new();
+    for direction in corpora.iter().flatten().flat_map(|c| &c.directions).map(|d| &d.direction) {
+        let own = match masks {
+            None => DirectionParts::none(&base.config),
+            Some(m) => {
+                let used = m.provider.choose(&direction.src_lang, &direction.tgt_lang)?;
+                m.provider.parts(&used)?
+            }
+        };
+        parts.insert(direction.clone(), own);
+    }
+    Ok(parts)
 }
 
 /// Opens the run directory and decides between starting, continuing and refusing.

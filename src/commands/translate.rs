@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::cli::values::inputs_or_stdin;
+use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
 };
@@ -98,6 +99,12 @@ pub struct Args {
     /// The same, for at most N broken lines
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub max_errors: Option<u64>,
+
+    #[command(flatten)]
+    pub neuron_masks: MaskArgs,
+    /// All neurons for all directions, also of a model that was trained with masks
+    #[arg(long, conflicts_with = "masks", help_heading = "Neuron masks")]
+    pub no_masks: bool,
 
     /// Hypotheses kept at each step; 1 is greedy search
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Decoding")]
@@ -237,12 +244,18 @@ impl Args {
     }
 
     /// One line that names model and search (style of sacrebleu's signatures).
-    fn signature(&self, checkpoint: &Checkpoint, options: &DecodingOptions) -> Result<String> {
+    fn signature(
+        &self,
+        checkpoint: &Checkpoint,
+        masks: Option<&LoadedMasks>,
+        options: &DecodingOptions,
+    ) -> Result<String> {
         let sha256 = checkpoint.sha256()?;
         let maxlen =
             self.max_new_tokens.map_or_else(|| "1.5*src+50".to_string(), |n| n.to_string());
+        let masks = masks.map_or(String::new(), |m| format!("mask:{}|", m.signature()));
         Ok(format!(
-            "model:{}@{}|beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
+            "model:{}@{}|{masks}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
@@ -274,6 +287,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag(flag))?;
         }
     }
+    let masks =
+        if args.no_masks { None } else { args.neuron_masks.load_or_carried(&checkpoint)? };
     let options = args.options(&ModelDefaults::read(checkpoint.dir())?);
     if let Some(id) =
         options.suppress_tokens.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
@@ -290,6 +305,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     if context.dry_run {
         out.line(&format!("model: {}", checkpoint.dir().display()))?;
+        if let Some(masks) = &masks {
+            out.line(&format!("masks: {}", masks.path.display()))?;
+        }
         for i in &inputs {
             if i.path().is_some() {
                 i.open()?;
@@ -303,11 +321,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
     let model = InferenceModel::from_checkpoint(&checkpoint)?;
     let signature = if args.header || args.summary {
-        Some(args.signature(&checkpoint, &options)?)
+        Some(args.signature(&checkpoint, masks.as_ref(), &options)?)
     } else {
         None
     };
     let started = std::time::Instant::now();
+    if let Some(masks) = &masks {
+        context.report.note(format!("masks: {}", masks.path.display()));
+    }
+    let provider = masks.map(|m| Arc::new(m.provider));
     let feed = spawn(
         inputs,
         Arc::clone(&tokenizer),
@@ -320,6 +342,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             reverse: args.reverse,
             both_directions: args.both_directions,
             score_given: args.score_given,
+            masks: provider.clone(),
             max_len: model.max_len(),
             refuse_long: args.on_long == OnLong::Error,
             tolerate: if args.skip_bad { u64::MAX } else { args.max_errors.unwrap_or(0) },
@@ -339,7 +362,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             })
         }),
     };
-    let mut stream = TranslationStream::new(feed, &model, &tokenizer, context, out, writing);
+    let mut stream =
+        TranslationStream::new(feed, &model, provider, &tokenizer, context, out, writing);
     let limits =
         BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
     let mut session = Session::new(&model, context.threads, options);

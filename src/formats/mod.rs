@@ -2,5 +2,8 @@
 //! beyond reshaping and casting.
 
 pub mod hf;
+pub mod neuron_masks;
+pub mod neuron_stats;
+pub mod neurons;
 pub mod provenance;
 pub mod safetensors;

@@ -28,6 +28,10 @@ impl Output {
         let line_buffered = line_buffered || stdout.is_terminal();
         Self { writer: BufWriter::with_capacity(1 << 16, stdout), line_buffered }
     }
+    /// Whether somebody is looking.
+    pub fn is_terminal() -> bool {
+        std::io::stdout().is_terminal()
+    }
     pub fn line(&mut self, text: &str) -> Result<()> {
         self.writer.write_all(text.as_bytes()).map_err(stdout_error)?;
         self.writer.write_all(b"\n").map_err(stdout_error)?;

@@ -86,6 +86,14 @@ impl PackedMatrix {
             *o = v * scale;
         }
     }
+    /// The matrix as it was before packing, row-major.
+    pub fn to_rows(&self) -> Vec<f32> {
+        let mut out = vec![0f32; self.n * self.k];
+        for (i, row) in out.chunks_exact_mut(self.k.max(1)).enumerate() {
+            self.row(i, 1.0, row);
+        }
+        out
+    }
     pub fn size_bytes(&self) -> usize {
         self.data.size_bytes()
     }

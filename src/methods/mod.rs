@@ -1,1 +1,7 @@
 //! One published idea per file, its citation on top; all of them providers of the seam.
+
+mod compact;
+mod neuron_masks;
+
+pub use compact::CompactModel;
+pub use neuron_masks::{MaskProvider, MaskUse, UnknownDirection};

@@ -175,6 +175,23 @@ impl Checkpoint {
         &self.files
     }
 
+    /// Fingerprints of what the weights were made from, where their file says so: the model the
+    /// training started from, its text, its masks.
+    pub fn parents(&self) -> Vec<String> {
+        let provenance = self
+            .files
+            .files()
+            .iter()
+            .find_map(|f| f.metadata().remove("provenance"))
+            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        let parents = provenance.as_ref().and_then(|p| p["parents"].as_array());
+        parents
+            .into_iter()
+            .flatten()
+            .filter_map(|p| p["sha256"].as_str().map(str::to_string))
+            .collect()
+    }
+
     /// The values of a parameter named as in [`parameter_shapes`], as f32, row-major.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let stored = if name == SHARED { self.shared } else { name };

@@ -12,13 +12,13 @@
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
-use rand::{RngCore, SeedableRng};
+use rand::RngCore;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::checkpoint::{SHARED, parameter_shapes};
 use super::config::ModelConfig;
+use crate::random::named_rng;
 
 /// How weights are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
@@ -71,7 +71,7 @@ pub fn initial_values(
     if name.ends_with(".bias") {
         return vec![0.0; n];
     }
-    let rng = &mut stream(seed, name);
+    let rng = &mut named_rng(seed, &format!("initial {name}"));
     let d = config.d_model;
     let mut values = match method {
         InitMethod::Normal => normal(rng, n, config.init_std),
@@ -93,15 +93,6 @@ fn xavier_bound(name: &str, shape: &[usize]) -> f64 {
     let bound = (6.0 / fans as f64).sqrt();
     let projects = ["q_proj.weight", "k_proj.weight", "v_proj.weight"];
     if projects.iter().any(|p| name.ends_with(p)) { bound / 2f64.sqrt() } else { bound }
-}
-
-/// The random stream of a parameter: ChaCha8 keyed by the SHA-256 of seed and name.
-fn stream(seed: u64, name: &str) -> ChaCha8Rng {
-    let mut hasher = Sha256::new();
-    hasher.update(seed.to_le_bytes());
-    hasher.update(b"initial ");
-    hasher.update(name.as_bytes());
-    ChaCha8Rng::from_seed(hasher.finalize().into())
 }
 
 /// `n` draws between `-bound` and `bound`, rounded to f32.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::config::ModelConfig;
 use super::parameters::ParameterSet;
 use super::seam::LayerParts;
-use crate::autograd::{AttentionSpec, Parameter, Tape, Value};
+use crate::autograd::{AttentionSpec, FeedForwardWeights, Parameter, Tape, Value};
 use crate::error::Result;
 use crate::kernels::dropout::Dropout;
 
@@ -64,11 +64,22 @@ impl Linear {
     }
 
     fn forward(&self, tape: &Tape, x: &Value, parts: &LayerParts, relu: bool) -> Result<Value> {
-        let (w, b) = (self.weight.value(), self.bias.value());
+        self.forward_with(tape, x, &self.weight.value(), parts, relu)
+    }
+
+    fn forward_with(
+        &self,
+        tape: &Tape,
+        x: &Value,
+        w: &Value,
+        parts: &LayerParts,
+        relu: bool,
+    ) -> Result<Value> {
+        let b = self.bias.value();
         let Some(update) = parts.low_rank.get(self.module) else {
-            return tape.linear(x, &w, Some(&b), relu);
+            return tape.linear(x, w, Some(&b), relu);
         };
-        let y = tape.linear(x, &w, Some(&b), false)?;
+        let y = tape.linear(x, w, Some(&b), false)?;
         let down = tape.linear(x, &update.lora_a, None, false)?;
         let up = tape.linear(&down, &update.lora_b, None, false)?;
         tape.add_scaled(&y, &up, update.scaling, relu)
@@ -171,10 +182,30 @@ impl FeedForward {
     }
     fn forward(&self, pass: &Pass<'_>, x: &Value, parts: &LayerParts) -> Result<Value> {
         let tape = pass.tape;
+        let dropout = pass.noise.dropout(pass.config.activation_dropout);
         let h = self.norm.forward(tape, x)?;
-        let h = self.fc1.forward(tape, &h, parts, true)?;
-        let h = tape.dropout(&h, pass.noise.dropout(pass.config.activation_dropout))?;
-        let h = self.fc2.forward(tape, &h, parts, false)?;
+        let mask = parts.neurons.as_ref().filter(|m| !m.is_full());
+        let updated = |m: &str| parts.low_rank.contains_key(m);
+        let h = match mask {
+            Some(mask) if dropout.is_none() && !updated("fc1") && !updated("fc2") => {
+                let weights = FeedForwardWeights {
+                    w1: self.fc1.weight.value(),
+                    b1: self.fc1.bias.value(),
+                    w2: self.fc2.weight.value(),
+                    b2: self.fc2.bias.value(),
+                };
+                tape.masked_feed_forward(&h, &weights, mask.kept())?
+            }
+            mask => {
+                let mut w1 = self.fc1.weight.value();
+                if let Some(mask) = mask {
+                    w1 = tape.keep_rows(&w1, mask.kept())?;
+                }
+                let h = self.fc1.forward_with(tape, &h, &w1, parts, true)?;
+                let h = tape.dropout(&h, dropout)?;
+                self.fc2.forward(tape, &h, parts, false)?
+            }
+        };
         tape.residual(x, &h, pass.noise.dropout(pass.config.dropout))
     }
 }

@@ -3,6 +3,7 @@
 //! pass takes them and knows nothing of where they came from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::config::ModelConfig;
 use crate::autograd::Value;
@@ -17,9 +18,38 @@ pub struct LowRank {
     pub scaling: f32,
 }
 
+/// The neurons a direction uses of one feed-forward block: a mask on the rows of `fc1.weight`,
+/// and on nothing else (Tan et al. 2024).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeuronMask {
+    kept: Arc<[u32]>,
+    ffn_dim: usize,
+}
+
+impl NeuronMask {
+    /// From one flag a neuron.
+    pub fn from_flags(flags: &[bool]) -> Self {
+        let kept = (0..flags.len() as u32).filter(|&i| flags[i as usize]).collect();
+        Self { kept, ffn_dim: flags.len() }
+    }
+    /// Indices of the kept neurons, rising.
+    pub fn kept(&self) -> &Arc<[u32]> {
+        &self.kept
+    }
+    pub fn ffn_dim(&self) -> usize {
+        self.ffn_dim
+    }
+    /// Whether it changes nothing.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() == self.ffn_dim
+    }
+}
+
 /// What one layer does differently. All empty for a plain model.
 #[derive(Clone, Debug, Default)]
 pub struct LayerParts {
+    /// Neurons of the feed-forward block; none means all.
+    pub neurons: Option<NeuronMask>,
     /// Updates by module path within the layer, such as `self_attn.q_proj` or `fc1`.
     pub low_rank: BTreeMap<String, LowRank>,
 }

@@ -1,11 +1,13 @@
 //! JSON Lines contracts: one struct per record kind, its reader and writer.
 
+mod neurons;
 mod parallel;
 mod score;
 mod segments;
 mod training;
 mod translation;
 
+pub use neurons::{LayerMask, LayerOverlap, LayerProfile, MaskOverlap, NeuronProfile};
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{

@@ -2,12 +2,14 @@
 //! draws. It decides nothing; it shows what it is given.
 
 mod facts;
+mod figures;
 pub mod panic;
 mod progress;
 mod reporter;
 mod table;
 
 pub use facts::facts_text;
+pub use figures::{Curves, HeatMap, Join, Series};
 pub use progress::{Progress, ProgressChoice};
 pub use reporter::{ColorChoice, Reporter, Verbosity};
 pub use table::{Align, Table, TableFormat};

@@ -1,6 +1,6 @@
 //! Parallel text in memory as token ids, grouped by direction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -86,13 +86,8 @@ pub struct Corpus {
 const WINDOW: usize = 8192;
 
 impl Corpus {
-    pub fn read(
-        inputs: &[Input],
-        tokenizer: &TextTokenizer,
-        options: &CorpusOptions,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Self> {
-        let mut this = Self {
+    fn empty() -> Self {
+        Self {
             tokens: Vec::new(),
             offsets: vec![0],
             directions: Vec::new(),
@@ -101,58 +96,104 @@ impl Corpus {
             texts: Vec::new(),
             summary: CorpusSummary::default(),
             any_weight: false,
-        };
-        let mut by_direction: BTreeMap<Direction, Vec<Example>> = BTreeMap::new();
-        for input in inputs {
-            let mut reader = ParallelReader::open(input, options.read.clone())?;
-            this.files.push(input.name().display().to_string());
-            loop {
-                let mut window = Vec::with_capacity(WINDOW);
-                while window.len() < WINDOW {
-                    match reader.next_record()? {
-                        Some(r) => window.push(r),
-                        None => break,
-                    }
-                }
-                if window.is_empty() {
-                    break;
-                }
-                let n = window.len() as u64;
-                this.add(window, input, tokenizer, options, &mut by_direction)?;
-                progress(n);
-            }
         }
-        if this.summary.num_records == 0 {
+    }
+
+    /// All text at once; `progress` is told how many records were read.
+    pub fn read(
+        inputs: &[Input],
+        tokenizer: &TextTokenizer,
+        options: &CorpusOptions,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Self> {
+        let mut this = Self::empty();
+        let mut by_direction: BTreeMap<Direction, Vec<Example>> = BTreeMap::new();
+        windows(inputs, options, |window, input| {
+            let name = input.name().display().to_string();
+            if this.files.last() != Some(&name) {
+                this.files.push(name);
+            }
+            let n = window.len() as u64;
+            this.add(window, input, tokenizer, options, &mut by_direction)?;
+            progress(n);
+            Ok(())
+        })?;
+        this.check(inputs, options, &by_direction.keys().cloned().collect())?;
+        this.take(by_direction, options);
+        Ok(this)
+    }
+
+    /// The text piece by piece, each a corpus of its own with at most some thousands of records:
+    /// memory does not grow with the input. Returns what was left out of all of it.
+    pub fn read_in_windows(
+        inputs: &[Input],
+        tokenizer: &TextTokenizer,
+        options: &CorpusOptions,
+        mut each: impl FnMut(&Self) -> Result<()>,
+    ) -> Result<CorpusSummary> {
+        let mut this = Self::empty();
+        let mut seen = BTreeSet::new();
+        windows(inputs, options, |window, input| {
+            this = Self {
+                files: vec![input.name().display().to_string()],
+                summary: this.summary,
+                ..Self::empty()
+            };
+            let mut by_direction = BTreeMap::new();
+            this.add(window, input, tokenizer, options, &mut by_direction)?;
+            seen.extend(by_direction.keys().cloned());
+            this.take(by_direction, options);
+            each(&this)
+        })?;
+        this.check(inputs, options, &seen)?;
+        Ok(this.summary)
+    }
+
+    fn take(
+        &mut self,
+        mut by_direction: BTreeMap<Direction, Vec<Example>>,
+        options: &CorpusOptions,
+    ) {
+        if let Some(wanted) = &options.directions {
+            by_direction.retain(|d, _| wanted.contains(d));
+        }
+        self.directions = by_direction
+            .into_iter()
+            .map(|(direction, examples)| DirectionExamples { direction, examples })
+            .collect();
+    }
+
+    /// Whether there is text, and of every direction that was asked for.
+    fn check(
+        &self,
+        inputs: &[Input],
+        options: &CorpusOptions,
+        seen: &BTreeSet<Direction>,
+    ) -> Result<()> {
+        if self.summary.num_records == 0 {
             let e = Error::data("no records to read");
             return Err(match inputs.first() {
                 Some(i) => e.at(i.name()),
                 None => e,
             });
         }
-        if let Some(wanted) = &options.directions {
-            for d in wanted {
-                if !by_direction.contains_key(d) {
-                    let have: Vec<String> = by_direction.keys().map(ToString::to_string).collect();
-                    return Err(Error::data(format!("the data has no pairs for direction `{d}`"))
-                        .expected(have.join(", "))
-                        .suggest(&d.to_string(), have.iter().map(String::as_str)));
-                }
-            }
-            by_direction.retain(|d, _| wanted.contains(d));
+        if let Some(wanted) = &options.directions
+            && let Some(d) = wanted.iter().find(|d| !seen.contains(d))
+        {
+            let have: Vec<String> = seen.iter().map(ToString::to_string).collect();
+            return Err(Error::data(format!("the data has no pairs for direction `{d}`"))
+                .expected(have.join(", "))
+                .suggest(&d.to_string(), have.iter().map(String::as_str)));
         }
-        this.directions = by_direction
-            .into_iter()
-            .map(|(direction, examples)| DirectionExamples { direction, examples })
-            .collect();
-        if this.directions.is_empty() {
+        if seen.is_empty() {
             return Err(Error::data("no usable sentence pairs")
                 .found(format!(
                     "{} records, {} with an empty side, {} too long",
-                    this.summary.num_records, this.summary.num_empty, this.summary.num_long
+                    self.summary.num_records, self.summary.num_empty, self.summary.num_long
                 ))
                 .hint("`--max-len` and `--on-long cut` decide what is too long"));
         }
-        Ok(this)
+        Ok(())
     }
 
     fn add(
@@ -163,6 +204,7 @@ impl Corpus {
         options: &CorpusOptions,
         by_direction: &mut BTreeMap<Direction, Vec<Example>>,
     ) -> Result<()> {
+        let before = self.tokens.len();
         let mut items: Vec<(&str, &str)> = Vec::with_capacity(window.len() * 2);
         let mut kept: Vec<&ParallelRecord> = Vec::with_capacity(window.len());
         for r in &window {
@@ -170,7 +212,7 @@ impl Corpus {
             let place = |e: Error| e.at(input.name()).line(r.line);
             let missing = |field: &str| {
                 place(Error::data(format!("record has no `{field}`")).field(field).hint(
-                    "training needs src_lang, tgt_lang, src and tgt; \
+                    "a pair has src_lang, tgt_lang, src and tgt; \
                      languages can be given with `--src-lang` and `--tgt-lang`",
                 ))
             };
@@ -250,7 +292,7 @@ impl Corpus {
                 });
             }
         }
-        self.summary.num_tokens = self.tokens.len() as u64;
+        self.summary.num_tokens += (self.tokens.len() - before) as u64;
         Ok(())
     }
 
@@ -297,4 +339,29 @@ impl Corpus {
         let (file, line) = self.places[record as usize];
         format!("{}:{line}", self.files[file as usize])
     }
+}
+
+/// Records of all inputs, some thousands at a time, none of two inputs together.
+fn windows(
+    inputs: &[Input],
+    options: &CorpusOptions,
+    mut each: impl FnMut(Vec<ParallelRecord>, &Input) -> Result<()>,
+) -> Result<()> {
+    for input in inputs {
+        let mut reader = ParallelReader::open(input, options.read.clone())?;
+        loop {
+            let mut window = Vec::with_capacity(WINDOW);
+            while window.len() < WINDOW {
+                match reader.next_record()? {
+                    Some(r) => window.push(r),
+                    None => break,
+                }
+            }
+            if window.is_empty() {
+                break;
+            }
+            each(window, input)?;
+        }
+    }
+    Ok(())
 }

@@ -62,6 +62,9 @@ pub struct RunState {
     /// Fingerprint of the model's configuration in training.
     #[serde(default)]
     pub config_sha256: Option<String>,
+    /// Fingerprint of the neuron masks.
+    #[serde(default)]
+    pub masks_sha256: Option<String>,
     /// Why the run ended, when it has.
     pub finished: Option<String>,
 }
@@ -251,6 +254,8 @@ pub struct ModelSource<'a> {
     pub dir: &'a Path,
     pub config: &'a ModelConfig,
     pub final_logits_bias: Option<&'a [f32]>,
+    /// A file that goes into each checkpoint under this name: the masks it is trained with.
+    pub carried: Option<(&'a Path, &'a str)>,
 }
 
 /// Writes a complete model directory: weights in f32, configuration, tokenizer files.
@@ -267,6 +272,10 @@ pub fn write_model(
         .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
     write_bytes(&dir.join(hf::CONFIG), &text)?;
     copy_side_files(source.dir, dir)?;
+    if let Some((from, name)) = source.carried {
+        let bytes = fs::read(from).map_err(|e| Error::io("read", from, e))?;
+        write_bytes(&dir.join(name), &bytes)?;
+    }
     let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards
         .iter()

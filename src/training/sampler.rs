@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::corpus::Corpus;
-use super::named_rng;
 use crate::error::{Error, Result};
+use crate::random::named_rng;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplerSettings {

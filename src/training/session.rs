@@ -77,6 +77,7 @@ pub struct Session<'a> {
     pub valid_sha256: Option<String>,
     pub base_sha256: String,
     pub config_sha256: String,
+    pub masks_sha256: Option<String>,
 }
 
 /// Sums since the last log record.
@@ -362,6 +363,7 @@ impl Session<'_> {
             valid_sha256: self.valid_sha256.clone(),
             base_sha256: self.base_sha256.clone(),
             config_sha256: Some(self.config_sha256.clone()),
+            masks_sha256: self.masks_sha256.clone(),
             finished: finished.map(str::to_string),
         }
     }

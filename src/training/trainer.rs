@@ -77,7 +77,7 @@ pub struct StepReport {
     pub by_pair: BTreeMap<String, (f64, f64)>,
 }
 
-/// Model, data and optimizer of a run.
+/// Model, data and optimizer of a run; what each direction does differently.
 pub struct Trainer {
     pub model: M2m100,
     pub set: ParameterSet,
@@ -85,7 +85,7 @@ pub struct Trainer {
     pub sampler: Sampler,
     pub options: TrainerOptions,
     gradients: Gradients,
-    parts: DirectionParts,
+    parts: BTreeMap<Direction, DirectionParts>,
 }
 
 impl Trainer {
@@ -95,12 +95,12 @@ impl Trainer {
         optimizer: Adam,
         sampler: Sampler,
         options: TrainerOptions,
+        parts: BTreeMap<Direction, DirectionParts>,
     ) -> Result<Self> {
         let gradients = Gradients::new(set.iter())?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }
-        let parts = DirectionParts::none(model.config());
         Ok(Self { model, set, optimizer, sampler, options, gradients, parts })
     }
 
@@ -111,9 +111,11 @@ impl Trainer {
     pub fn gradients(&self) -> &Gradients {
         &self.gradients
     }
-    /// What a direction does differently; nothing in a plain model.
-    pub fn parts(&self, _direction: &Direction) -> Result<DirectionParts> {
-        Ok(self.parts.clone())
+    /// What a direction does differently.
+    pub fn parts(&self, direction: &Direction) -> Result<&DirectionParts> {
+        self.parts
+            .get(direction)
+            .ok_or_else(|| Error::bug(format!("nothing is known of direction {direction}")))
     }
 
     /// The batches of the next update.
@@ -145,7 +147,7 @@ impl Trainer {
                     labels: &batch.labels,
                     weights: batch.weights.as_deref(),
                 },
-                &self.parts,
+                self.parts.get(direction).ok_or_else(|| Error::bug("a direction without parts"))?,
                 &noise,
                 self.options.label_smoothing,
                 scale,
@@ -179,7 +181,7 @@ impl Trainer {
 /// A number for the masks of one batch, which a resumed run finds again.
 fn noise_key(seed: u64, step: u64, batch: u64) -> u64 {
     use rand::RngCore;
-    super::named_rng(seed, &format!("dropout/{step}/{batch}")).next_u64()
+    crate::random::named_rng(seed, &format!("dropout/{step}/{batch}")).next_u64()
 }
 
 fn not_finite(what: &str, step: u64, corpus: &Corpus, plans: &[BatchPlan]) -> Error {

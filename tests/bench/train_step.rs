@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use isogloss::autograd::Gradients;
 use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher};
-use isogloss::training::{Adam, AdamSettings, named_rng};
+use isogloss::random::named_rng;
+use isogloss::training::{Adam, AdamSettings};
 use rand::Rng;
 
 const LEN: usize = 32;

@@ -9,6 +9,7 @@ use crate::sources;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("version", &[]),
+    ("random", &[]),
     ("error", &["exit"]),
     ("io", &["error"]),
     ("report", &["error"]),
@@ -16,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("formats", &["error", "io"]),
     ("kernels", &["error"]),
     ("autograd", &["error", "kernels"]),
-    ("model", &["autograd", "error", "formats", "io", "kernels"]),
+    ("model", &["autograd", "error", "formats", "io", "kernels", "random"]),
     // A tokenizer is read beside the model's config.
     ("text", &["error", "formats", "io", "model", "records"]),
     ("methods", &["autograd", "error", "formats", "kernels", "model"]),
@@ -24,11 +25,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "training",
         &[
-            "autograd", "error", "formats", "io", "kernels", "methods", "model", "records",
-            "scoring", "text",
+            "autograd", "error", "formats", "io", "kernels", "methods", "model", "random",
+            "records", "scoring", "text",
         ],
     ),
-    ("profiling", &["error", "formats", "kernels", "methods", "model", "records", "text"]),
+    (
+        "profiling",
+        &["error", "formats", "kernels", "methods", "model", "random", "records", "text"],
+    ),
     ("scoring", &["error", "io", "records", "text"]),
     (
         "commands",
@@ -43,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "methods",
             "model",
             "profiling",
+            "random",
             "records",
             "report",
             "scoring",

@@ -1,5 +1,7 @@
 //! Numbers against the reference, and the laws that hold without one.
 
 mod decoding;
+mod masked_model;
+mod neurons;
 mod score;
 mod training_parity;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::Context;
+use crate::commands::masks::MaskArgs;
+use crate::commands::pairs::PairArgs;
 use crate::error::{Error, Result};
-use crate::records::InputFormat;
-use crate::text::Direction;
-use crate::training::{OnLong, ScheduleKind, Settings};
+use crate::training::{ScheduleKind, Settings};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -64,35 +64,13 @@ pub struct Args {
     /// Take the weights from this model or run instead of MODEL's
     #[arg(long, value_name = "MODEL", help_heading = "Input")]
     pub init_from: Option<PathBuf>,
-    /// Format of the text; else by extension and content
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
-    #[serde(skip)]
-    pub input_format: Option<InputFormat>,
-    /// Source language of records that name none
-    #[arg(long, value_name = "LANG", help_heading = "Input")]
-    pub src_lang: Option<String>,
-    /// Target language of records that name none
-    #[arg(long, value_name = "LANG", help_heading = "Input")]
-    pub tgt_lang: Option<String>,
-    /// Use every pair in both directions (the default)
-    #[arg(long, overrides_with = "no_both_directions", help_heading = "Input")]
-    #[serde(skip)]
-    pub both_directions: bool,
-    /// Use pairs only in the direction they are written
-    #[arg(long, overrides_with = "both_directions", help_heading = "Input")]
-    pub no_both_directions: bool,
-    /// Swap source and target of every pair (with `--no-both-directions`)
-    #[arg(long, help_heading = "Input")]
-    pub reverse: bool,
-    /// Only these directions, such as `en-de`; may be repeated
-    #[arg(long, value_name = "SRC-TGT", help_heading = "Input")]
-    pub direction: Vec<String>,
-    /// Longest side in tokens, marks included; default the model's limit
-    #[arg(long, value_name = "N", help_heading = "Input")]
-    pub max_len: Option<usize>,
-    /// What to do with longer pairs
-    #[arg(long, value_enum, default_value = "skip", help_heading = "Input")]
-    pub on_long: OnLong,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub pairs: PairArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub neuron_masks: MaskArgs,
 
     /// Updates to make in all
     #[arg(long, value_name = "N", help_heading = "Length of the run")]
@@ -237,9 +215,14 @@ impl Args {
             _ => Settings::new(),
         };
         // Compared by content, not by path.
-        for name in ["model", "train", "valid", "init_from"] {
+        for name in ["model", "train", "valid", "init_from", "masks"] {
             settings.remove(name);
         }
+        if self.neuron_masks.masks.is_none() {
+            settings.remove("unknown_direction");
+        }
+        // Whose the masks are is told by their fingerprint.
+        settings.remove("foreign_masks");
         settings.insert("seed".into(), context.seed.into());
         Ok(settings)
     }
@@ -259,11 +242,7 @@ impl Args {
         let above_zero = |x: Option<f64>| x.is_none_or(|x| x.is_finite() && x > 0.0);
         positive("--max-minutes", above_zero(self.max_minutes), "a number above 0")?;
         positive("--max-epochs", above_zero(self.max_epochs), "a number above 0")?;
-        if self.reverse && !self.no_both_directions {
-            return Err(Error::usage("every pair is used in both directions already")
-                .flag("--reverse")
-                .hint("add `--no-both-directions` to train on the reverse only"));
-        }
+        self.pairs.check()?;
         positive("--batch-tokens", self.batch_tokens > 0, "at least 1")?;
         positive("--grad-accum", self.grad_accum > 0, "at least 1")?;
         positive("--valid-every", self.valid_every > 0, "at least 1")?;
@@ -293,7 +272,6 @@ impl Args {
         ] {
             positive(flag, p.is_none_or(|p| (0.0..1.0).contains(&p)), "0 to below 1")?;
         }
-        positive("--max-len", self.max_len.is_none_or(|n| n >= 3), "at least 3")?;
         if matches!(self.lr_schedule, ScheduleKind::Linear | ScheduleKind::Cosine)
             && self.max_steps.is_none()
         {
@@ -316,21 +294,5 @@ impl Args {
                 .hint("add `--valid FILE`"));
         }
         Ok(())
-    }
-
-    pub(super) fn directions(&self) -> Result<Option<Vec<Direction>>> {
-        if self.direction.is_empty() {
-            return Ok(None);
-        }
-        self.direction
-            .iter()
-            .map(|d| match d.split_once('-') {
-                Some((a, b)) if !a.is_empty() && !b.is_empty() => Ok(Direction::new(a, b)),
-                _ => Err(Error::usage(format!("`{d}` is not a direction"))
-                    .flag("--direction")
-                    .expected("source and target joined by a dash, such as `en-de`")),
-            })
-            .collect::<Result<Vec<_>>>()
-            .map(Some)
     }
 }

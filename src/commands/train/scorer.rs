@@ -88,7 +88,9 @@ impl ValidMetrics {
                     corpus,
                     tokenizer,
                     metrics: &self.0,
-                    weights: model.base_weights().clone(),
+                    weights: Arc::new(
+                        model.base_weights().with_parts(trainer.parts(&d.direction)?)?,
+                    ),
                     mark,
                     rest: &d.examples[..d.examples.len().min(limit)],
                     scratch: Scratch::default(),

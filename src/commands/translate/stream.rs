@@ -1,6 +1,6 @@
 //! The two ends of decoding: items from the reader, lines and records to standard output.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -12,7 +12,8 @@ use crate::cli::Context;
 use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
 use crate::io::Output;
-use crate::model::inference::InferenceModel;
+use crate::methods::{MaskProvider, MaskUse};
+use crate::model::inference::{DirectionWeights, InferenceModel};
 use crate::records::{InputFormat, NBest, Scores, Translation, error_record};
 use crate::report::Progress;
 use crate::text::TextTokenizer;
@@ -38,6 +39,9 @@ pub struct Totals {
 pub struct TranslationStream<'a> {
     feed: Receiver<Message>,
     model: &'a InferenceModel,
+    masks: Option<Arc<MaskProvider>>,
+    /// The layers of each mask that was needed so far, made once.
+    weights: BTreeMap<MaskUse, Arc<DirectionWeights>>,
     tokenizer: &'a TextTokenizer,
     context: &'a Context,
     writing: Writing,
@@ -55,6 +59,7 @@ impl<'a> TranslationStream<'a> {
     pub fn new(
         feed: Receiver<Message>,
         model: &'a InferenceModel,
+        masks: Option<Arc<MaskProvider>>,
         tokenizer: &'a TextTokenizer,
         context: &'a Context,
         out: Output,
@@ -63,6 +68,8 @@ impl<'a> TranslationStream<'a> {
         Self {
             feed,
             model,
+            masks,
+            weights: BTreeMap::new(),
             tokenizer,
             context,
             records: context.json || writing.format == Some(OutputFormat::Jsonl),
@@ -102,13 +109,26 @@ impl<'a> TranslationStream<'a> {
         Ok(())
     }
 
-    fn item(&mut self, item: Item) -> Feed<Item> {
+    fn weights_of(&mut self, mask: &MaskUse) -> Result<Arc<DirectionWeights>> {
+        let base = self.model.base_weights();
+        let Some(masks) = self.masks.as_ref().filter(|_| *mask != MaskUse::Dense) else {
+            return Ok(Arc::clone(base));
+        };
+        if let Some(weights) = self.weights.get(mask) {
+            return Ok(Arc::clone(weights));
+        }
+        let weights = Arc::new(base.with_parts(&masks.parts(mask)?)?);
+        self.weights.insert(mask.clone(), Arc::clone(&weights));
+        Ok(weights)
+    }
+
+    fn item(&mut self, item: Item) -> Result<Feed<Item>> {
         let task = match &item.sentence {
             Err(_) => Task::Pass,
             // Nothing but blanks has nothing to translate.
             Ok(s) if s.given.is_none() && s.src.trim().is_empty() => Task::Pass,
             Ok(s) => Task::Decode {
-                weights: Arc::clone(self.model.base_weights()),
+                weights: self.weights_of(&s.mask)?,
                 src: s.encoded.ids.clone(),
                 target: match &s.given {
                     Some(labels) => Target::Given { labels: labels.clone() },
@@ -116,7 +136,7 @@ impl<'a> TranslationStream<'a> {
                 },
             },
         };
-        Feed::Item(item, task)
+        Ok(Feed::Item(item, task))
     }
 
     pub fn finish(mut self) -> Result<Totals> {
@@ -142,7 +162,7 @@ impl Stream for TranslationStream<'_> {
     fn next(&mut self, wait: bool) -> Result<Feed<Item>> {
         loop {
             if let Some(item) = self.pending.pop_front() {
-                return Ok(self.item(item));
+                return self.item(item);
             }
             let message = if wait {
                 self.feed.recv().map_err(|_| TryRecvError::Disconnected)

@@ -4,6 +4,7 @@
 //! of its own sum alone, never on the number of rows, the batch, padding or threads. That is
 //! what makes a translation byte-identical whatever it was batched with.
 
+pub mod activity;
 pub mod attention;
 pub mod buffer;
 pub mod norm;

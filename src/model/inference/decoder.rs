@@ -2,6 +2,7 @@
 
 use super::InferenceModel;
 use super::cache::{PagePool, PageShape, SentenceCache};
+use super::observe::Watch;
 use super::weights::{DirectionWeights, LayerNormWeights};
 use crate::kernels::infer::attention::{attend_block, attend_rows, scores_len};
 use crate::kernels::infer::buffer::{Buffer, SharedMut};
@@ -65,27 +66,44 @@ impl<'m> Decoder<'m> {
         let mut slots = Vec::with_capacity(sentences.len());
         let mut rest = sentences;
         while !rest.is_empty() {
-            let mut tokens = 0;
-            let more = rest.iter().take_while(|s| {
-                tokens += s.len();
-                tokens <= ENCODE_TOKENS
-            });
-            let (now, later) = rest.split_at(more.count().max(1));
+            let (now, later) = rest.split_at(Self::encoded_together(rest));
             rest = later;
-            for memory in self.model.encode(weights, &mut self.team, &mut self.work, now) {
-                let cache = SentenceCache::new(memory, self.shape);
-                let slot = match self.slots.iter().position(Option::is_none) {
-                    Some(free) => free,
-                    None => {
-                        self.slots.push(None);
-                        self.slots.len() - 1
-                    }
-                };
-                self.slots[slot] = Some(cache);
-                slots.push(slot);
-            }
+            slots.extend(self.admit_watched(weights, now, None));
         }
         slots
+    }
+
+    /// How many of the sentences are encoded at once, at least one of any.
+    pub(super) fn encoded_together(sentences: &[&[u32]]) -> usize {
+        let mut tokens = 0;
+        let more = sentences.iter().take_while(|s| {
+            tokens += s.len();
+            tokens <= ENCODE_TOKENS
+        });
+        more.count().max(1)
+    }
+
+    /// Encodes sentences at once.
+    pub(super) fn admit_watched(
+        &mut self,
+        weights: &DirectionWeights,
+        sentences: &[&[u32]],
+        watch: Option<&Watch<'_>>,
+    ) -> Vec<usize> {
+        let memories = self.model.encode(weights, &mut self.team, &mut self.work, sentences, watch);
+        let admit = |memory| {
+            let cache = SentenceCache::new(memory, self.shape);
+            let slot = match self.slots.iter().position(Option::is_none) {
+                Some(free) => free,
+                None => {
+                    self.slots.push(None);
+                    self.slots.len() - 1
+                }
+            };
+            self.slots[slot] = Some(cache);
+            slot
+        };
+        memories.into_iter().map(admit).collect()
     }
 
     /// Hypothesis `i` of a sentence continues what was hypothesis `parents[i]`.
@@ -111,6 +129,19 @@ impl<'m> Decoder<'m> {
         rows: &[Row],
         outputs: &[usize],
         best: usize,
+    ) -> &TopK {
+        self.step_watched(weights, rows, outputs, best, None)
+    }
+
+    /// A watched step may have padding positions, which see what is before them and are seen by
+    /// none.
+    pub(super) fn step_watched(
+        &mut self,
+        weights: &DirectionWeights,
+        rows: &[Row],
+        outputs: &[usize],
+        best: usize,
+        watch: Option<&Watch<'_>>,
     ) -> &TopK {
         let model = self.model;
         let c = model.config();
@@ -179,9 +210,9 @@ impl<'m> Decoder<'m> {
                         }
                         for r in first..first + number {
                             pointers.clear();
-                            pointers.extend(
-                                cache.keys(l, rows[r].beam, rows[r].position + 1).map(KeyPtr),
-                            );
+                            let padding = watch.is_some() && rows[r].token == c.pad_token_id;
+                            let seen = rows[r].position + usize::from(!padding);
+                            pointers.extend(cache.keys(l, rows[r].beam, seen).map(KeyPtr));
                             for offset in (own..own + span).step_by(head_dim) {
                                 attend_rows(
                                     isa,
@@ -254,8 +285,14 @@ impl<'m> Decoder<'m> {
                     );
                     norm_phase(w, isa, &f.norm, shared.hidden, shared.normed, count, d);
                     f.fc1.phase(w, isa, shared.normed, shared.wide, count, Epilogue::Relu);
+                    if let Some(watch) = watch {
+                        watch.phase(w, l, shared.wide);
+                    }
                     f.fc2.phase(w, isa, shared.wide, shared.hidden, count, Epilogue::Add);
                 }
+            }
+            if outputs.is_empty() {
+                return;
             }
             let norm = &model.norms.decoder;
             let chunk = outputs.len().div_ceil(threads * 2).max(1);

@@ -4,6 +4,7 @@
 use super::InferenceModel;
 use super::cache::SourceMemory;
 use super::decoder::{Scratch, Workspace, norm_phase};
+use super::observe::Watch;
 use super::weights::DirectionWeights;
 use crate::kernels::infer::attention::attend_block;
 use crate::kernels::infer::buffer::SharedMut;
@@ -17,13 +18,15 @@ type Stored<'a> = (usize, usize, Vec<(usize, usize)>, SharedMut<'a>);
 
 impl InferenceModel {
     /// Encodes sentences (`[mark, pieces..., eos]` each, none empty) and returns what decoding
-    /// needs of each.
+    /// needs of each. Watched sentences may end in a padding position, which sees the others and
+    /// is seen by none.
     pub(super) fn encode(
         &self,
         weights: &DirectionWeights,
         team: &mut Team,
         work: &mut Workspace,
         sentences: &[&[u32]],
+        watch: Option<&Watch<'_>>,
     ) -> Vec<SourceMemory> {
         let c = &self.config;
         let (d, heads) = (c.d_model, c.encoder_attention_heads);
@@ -34,16 +37,17 @@ impl InferenceModel {
         let ffn = c.encoder_ffn_dim.max(2 * d);
         work.prepare(team.threads(), tokens, d, ffn, longest);
 
+        let padding = |s: &[u32]| watch.is_some() && s.last() == Some(&c.pad_token_id);
+        let seen: Vec<usize> =
+            sentences.iter().map(|s| s.len() - usize::from(padding(s))).collect();
         let mut spans = Vec::with_capacity(sentences.len());
         let mut start = 0;
         for s in sentences {
             spans.push((start, s.len()));
             start += s.len();
         }
-        let mut memories: Vec<SourceMemory> = sentences
-            .iter()
-            .map(|s| SourceMemory::new(s.len(), d, weights.decoder.len()))
-            .collect();
+        let mut memories: Vec<SourceMemory> =
+            seen.iter().map(|&len| SourceMemory::new(len, d, weights.decoder.len())).collect();
         let stored: Vec<Stored<'_>> = memories
             .iter_mut()
             .map(|m| {
@@ -67,7 +71,7 @@ impl InferenceModel {
                     index += usize::from(token != c.pad_token_id);
                 }
             });
-            for layer in &weights.encoder {
+            for (l, layer) in weights.encoder.iter().enumerate() {
                 let attn = &layer.self_attn;
                 // SAFETY: as above.
                 unsafe {
@@ -75,7 +79,8 @@ impl InferenceModel {
                     attn.in_proj.phase(w, isa, rows.normed, rows.wide, tokens, Epilogue::Set);
                 }
                 w.each(sentences.len() * heads, |i| {
-                    let ((start, len), head) = (spans[i / heads], i % heads);
+                    let ((start, rows_of), head) = (spans[i / heads], i % heads);
+                    let len = seen[i / heads];
                     // SAFETY: as above; the scratch is this thread's own.
                     unsafe {
                         let Scratch { keys, scores, .. } = &mut scratch.slice_mut(w.id, 1)[0];
@@ -87,7 +92,7 @@ impl InferenceModel {
                             isa,
                             q,
                             rows.wide.stride,
-                            len,
+                            rows_of,
                             keys.as_ptr(),
                             stride,
                             q.add(2 * d),
@@ -107,6 +112,9 @@ impl InferenceModel {
                     attn.out_proj.phase(w, isa, rows.context, rows.hidden, tokens, Epilogue::Add);
                     norm_phase(w, isa, &f.norm, rows.hidden, rows.normed, tokens, d);
                     f.fc1.phase(w, isa, rows.normed, rows.wide, tokens, Epilogue::Relu);
+                    if let Some(watch) = watch {
+                        watch.phase(w, l, rows.wide);
+                    }
                     f.fc2.phase(w, isa, rows.wide, rows.hidden, tokens, Epilogue::Add);
                 }
             }

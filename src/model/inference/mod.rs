@@ -8,6 +8,7 @@
 mod cache;
 mod decoder;
 mod encoder;
+mod observe;
 mod weights;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::model::{Checkpoint, ModelConfig};
 
 pub use cache::SourceMemory;
 pub use decoder::{Decoder, Row};
+pub use observe::{Activity, ActivityOptions, BlockActivity, ForcedPair};
 pub use weights::{DirectionWeights, FinalNorms};
 
 /// A model ready to translate: immutable, shared by all decoders.

@@ -1,14 +1,15 @@
-//! Layer weights in the form the kernels read. One struct per layer, shared by reference, so
-//! that a direction can replace some layers and keep the others.
+//! Layer weights in the form the kernels read.
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
+use crate::kernels::masked::{Block, Compact};
 use crate::kernels::packed::{PackedLinear, PackedMatrix};
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{SHARED, parameter_shapes};
+use crate::model::seam::LayerParts;
+use crate::model::{DirectionParts, ModelConfig};
 
 /// A parameter's values, by its name and shape in the checkpoint.
 pub type Values<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>> + 'a;
@@ -21,6 +22,7 @@ pub struct Source<'a> {
     pub final_logits_bias: Option<&'a [f32]>,
 }
 
+#[derive(Clone)]
 pub struct LayerNormWeights {
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
@@ -49,21 +51,59 @@ pub struct FeedForward {
     pub fc2: PackedLinear,
 }
 
+/// Parts are shared, so that a direction can replace one of them and keep the others.
+#[derive(Clone)]
 pub struct EncoderLayer {
-    pub self_attn: SelfAttention,
-    pub feed_forward: FeedForward,
+    pub self_attn: Arc<SelfAttention>,
+    pub feed_forward: Arc<FeedForward>,
 }
 
+#[derive(Clone)]
 pub struct DecoderLayer {
-    pub self_attn: SelfAttention,
-    pub encoder_attn: CrossAttention,
-    pub feed_forward: FeedForward,
+    pub self_attn: Arc<SelfAttention>,
+    pub encoder_attn: Arc<CrossAttention>,
+    pub feed_forward: Arc<FeedForward>,
 }
 
 /// The layers one direction runs with.
 pub struct DirectionWeights {
-    pub encoder: Vec<Arc<EncoderLayer>>,
-    pub decoder: Vec<Arc<DecoderLayer>>,
+    pub encoder: Vec<EncoderLayer>,
+    pub decoder: Vec<DecoderLayer>,
+}
+
+impl FeedForward {
+    /// The block of the neurons `kept`, sorted; see [`crate::kernels::masked`] for why it is equal.
+    fn compact(&self, kept: &[u32], arena: &mut Arena) -> Self {
+        let (ffn, width) = (self.fc1.weight.n(), self.fc1.weight.k());
+        let (w1, w2) = (self.fc1.weight.to_rows(), self.fc2.weight.to_rows());
+        let (b1, b2) = (&self.fc1.bias()[..ffn], &self.fc2.bias()[..width]);
+        let mut block = Compact::gather(Block { w1: &w1, b1, w2: &w2, b2, width }, kept);
+        if kept.is_empty() {
+            // The kernels want something to multiply: one neuron that does nothing.
+            (block.w1, block.b1, block.w2) = (vec![0.0; width], vec![0.0], vec![0.0; width]);
+        }
+        let inner = block.b1.len();
+        let mut pack = |weight: &[f32], bias: &[f32], k: usize| {
+            let weight = PackedMatrix::pack(arena, &[weight], k);
+            PackedLinear::new(arena, weight, &[bias])
+        };
+        Self {
+            norm: self.norm.clone(),
+            fc1: pack(&block.w1, &block.b1, width),
+            fc2: pack(&block.w2, &block.b2, inner),
+        }
+    }
+
+    /// `fc1.weight`, `fc1.bias`, `fc2.weight`, `fc2.bias` of the block as it runs, row-major.
+    pub fn to_values(&self) -> [Vec<f32>; 4] {
+        let (ffn, width) = (self.fc1.weight.n(), self.fc1.weight.k());
+        [
+            self.fc1.weight.to_rows(),
+            self.fc1.bias()[..ffn].to_vec(),
+            self.fc2.weight.to_rows(),
+            self.fc2.bias()[..width].to_vec(),
+        ]
+    }
 }
 
 /// The norms behind the last layer of each side.
@@ -86,22 +126,69 @@ impl DirectionWeights {
         let encoder = (0..c.config.encoder_layers)
             .map(|i| {
                 let layer = format!("model.encoder.layers.{i}");
-                Ok(Arc::new(EncoderLayer {
-                    self_attn: load_self_attention(c, arena, &layer)?,
-                    feed_forward: load_feed_forward(c, arena, &layer, c.config.encoder_ffn_dim)?,
-                }))
+                let ffn = c.config.encoder_ffn_dim;
+                Ok(EncoderLayer {
+                    self_attn: Arc::new(load_self_attention(c, arena, &layer)?),
+                    feed_forward: Arc::new(load_feed_forward(c, arena, &layer, ffn)?),
+                })
             })
             .collect::<Result<_>>()?;
         let decoder = (0..c.config.decoder_layers)
             .map(|i| {
                 let layer = format!("model.decoder.layers.{i}");
-                Ok(Arc::new(DecoderLayer {
-                    self_attn: load_self_attention(c, arena, &layer)?,
-                    encoder_attn: load_cross_attention(c, arena, &layer)?,
-                    feed_forward: load_feed_forward(c, arena, &layer, c.config.decoder_ffn_dim)?,
-                }))
+                let ffn = c.config.decoder_ffn_dim;
+                Ok(DecoderLayer {
+                    self_attn: Arc::new(load_self_attention(c, arena, &layer)?),
+                    encoder_attn: Arc::new(load_cross_attention(c, arena, &layer)?),
+                    feed_forward: Arc::new(load_feed_forward(c, arena, &layer, ffn)?),
+                })
             })
             .collect::<Result<_>>()?;
+        Ok(Self { encoder, decoder })
+    }
+
+    /// The same with the feed-forward blocks of one direction: kept neurons gathered, the
+    /// constant of the others folded into the bias of `fc2`. Everything else is shared.
+    ///
+    /// # Errors
+    /// A mask of another width.
+    pub fn with_parts(&self, parts: &DirectionParts) -> Result<Self> {
+        let needed: usize = self
+            .encoder
+            .iter()
+            .map(|l| &l.feed_forward)
+            .chain(self.decoder.iter().map(|l| &l.feed_forward))
+            .zip(parts.encoder.iter().chain(&parts.decoder))
+            .filter_map(|(f, parts)| Some((f, parts.neurons.as_ref().filter(|m| !m.is_full())?)))
+            .map(|(f, mask)| {
+                let (d, n) = (f.fc1.weight.k(), mask.kept().len().max(1));
+                PackedLinear::packed_len(n, d) + PackedLinear::packed_len(d, n)
+            })
+            .sum();
+        let mut arena = Arena::with_capacity(needed);
+        let mut own = |f: &Arc<FeedForward>, parts: &LayerParts| {
+            if !parts.low_rank.is_empty() {
+                return Err(Error::bug("updates of low rank are not ready for inference"));
+            }
+            match &parts.neurons {
+                Some(mask) if mask.ffn_dim() != f.fc1.weight.n() => {
+                    Err(Error::bug("mask and feed-forward block do not fit"))
+                }
+                Some(mask) if !mask.is_full() => Ok(Arc::new(f.compact(mask.kept(), &mut arena))),
+                _ => Ok(Arc::clone(f)),
+            }
+        };
+        if (parts.encoder.len(), parts.decoder.len()) != (self.encoder.len(), self.decoder.len()) {
+            return Err(Error::bug("masks of another number of layers"));
+        }
+        let encoder = self.encoder.iter().zip(&parts.encoder).map(|(l, parts)| {
+            Ok(EncoderLayer { feed_forward: own(&l.feed_forward, parts)?, ..l.clone() })
+        });
+        let encoder = encoder.collect::<Result<_>>()?;
+        let decoder = self.decoder.iter().zip(&parts.decoder).map(|(l, parts)| {
+            Ok(DecoderLayer { feed_forward: own(&l.feed_forward, parts)?, ..l.clone() })
+        });
+        let decoder = decoder.collect::<Result<_>>()?;
         Ok(Self { encoder, decoder })
     }
 

@@ -1,0 +1,95 @@
+//! Flags of the commands that run a model with neuron masks, and how masks are found and checked.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::formats::neuron_masks::NeuronMasks;
+use crate::methods::{MaskProvider, UnknownDirection};
+use crate::model::Checkpoint;
+
+/// Masks that a checkpoint carries, because it was trained with them.
+pub const CARRIED: &str = "neuron_masks.safetensors";
+
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct MaskArgs {
+    /// Neuron masks from `build-masks`: each direction uses its own neurons
+    #[arg(long, value_name = "FILE", help_heading = "Neuron masks")]
+    pub masks: Option<PathBuf>,
+    /// What to do for a direction without a mask
+    #[arg(long, value_enum, default_value = "error", help_heading = "Neuron masks")]
+    pub unknown_direction: UnknownDirection,
+    /// Take masks that were built from the statistics of another model of the same shape
+    #[arg(long, help_heading = "Neuron masks")]
+    pub foreign_masks: bool,
+}
+
+/// Masks read from a file, fitted to a model.
+pub struct LoadedMasks {
+    pub path: PathBuf,
+    pub sha256: String,
+    pub rule: Option<String>,
+    pub provider: MaskProvider,
+}
+
+impl LoadedMasks {
+    /// For signatures: `masks@k95@1a2b3c4d`.
+    pub fn signature(&self) -> String {
+        let stem = self.path.file_stem().map_or("-".into(), |n| n.to_string_lossy());
+        let rule = self.rule.as_deref().map_or(String::new(), |r| format!("@{r}"));
+        format!("{stem}{rule}@{}", &self.sha256[..8.min(self.sha256.len())])
+    }
+}
+
+impl MaskArgs {
+    /// The masks of `--masks`, checked against the model.
+    ///
+    /// # Errors
+    /// Artifact: a broken file, or masks of another model.
+    pub fn load(&self, checkpoint: &Checkpoint) -> Result<Option<LoadedMasks>> {
+        let Some(path) = &self.masks else { return Ok(None) };
+        self.read(path.clone(), checkpoint).map(Some)
+    }
+
+    /// The same, or the masks the checkpoint carries.
+    pub fn load_or_carried(&self, checkpoint: &Checkpoint) -> Result<Option<LoadedMasks>> {
+        let carried = checkpoint.dir().join(CARRIED);
+        match &self.masks {
+            None if carried.is_file() => self.read(carried, checkpoint).map(Some),
+            _ => self.load(checkpoint),
+        }
+    }
+
+    fn read(&self, path: PathBuf, checkpoint: &Checkpoint) -> Result<LoadedMasks> {
+        let masks = NeuronMasks::read(&path)?;
+        let provider =
+            MaskProvider::new(&path, &masks, &checkpoint.config, self.unknown_direction)?;
+        let sha256 = masks.sha256.clone().unwrap_or_default();
+        if let Some(parent) = masks.base_model_sha256.as_deref()
+            && !self.foreign_masks
+        {
+            let ancestors = checkpoint.parents();
+            let related = ancestors.iter().any(|p| p == parent || *p == sha256);
+            if !related {
+                let own = checkpoint.sha256()?;
+                if own != parent {
+                    let short = |s: &str| s[..12.min(s.len())].to_string();
+                    return Err(Error::artifact(
+                        "masks were built from the statistics of another model",
+                    )
+                    .at(&path)
+                    .found(short(parent))
+                    .expected(format!(
+                        "{} ({}), or the model it was trained from",
+                        short(&own),
+                        checkpoint.dir().display()
+                    ))
+                    .hint("`isogloss profile-neurons` counts for this model")
+                    .hint("`--foreign-masks` takes them as they are"));
+                }
+            }
+        }
+        Ok(LoadedMasks { path, sha256, rule: masks.rule, provider })
+    }
+}

@@ -1,0 +1,103 @@
+//! A masked model of one direction as a plain, smaller model.
+//!
+//! The published layout has one feed-forward width for all layers of a side. A side therefore
+//! gets the width of its widest layer, and narrower layers are filled up with neurons that do
+//! nothing: zero weights and zero bias.
+
+use crate::error::{Error, Result};
+use crate::kernels::masked::{Block, Compact};
+use crate::model::seam::NeuronMask;
+use crate::model::{DirectionParts, ModelConfig};
+
+/// Reads the parameters of the smaller model from those of the full one.
+pub struct CompactModel<'a> {
+    full: &'a ModelConfig,
+    config: ModelConfig,
+    parts: &'a DirectionParts,
+}
+
+impl<'a> CompactModel<'a> {
+    pub fn new(full: &'a ModelConfig, parts: &'a DirectionParts) -> Self {
+        let widest = |layers: &[crate::model::seam::LayerParts], ffn: usize| {
+            let kept = layers.iter().map(|l| l.neurons.as_ref().map_or(ffn, |m| m.kept().len()));
+            kept.max().unwrap_or(ffn).max(1)
+        };
+        let config = ModelConfig {
+            encoder_ffn_dim: widest(&parts.encoder, full.encoder_ffn_dim),
+            decoder_ffn_dim: widest(&parts.decoder, full.decoder_ffn_dim),
+            ..full.clone()
+        };
+        Self { full, config, parts }
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Neurons that each layer of encoder and decoder keeps.
+    pub fn widths(&self) -> [Vec<usize>; 2] {
+        let kept = |layers: &[crate::model::seam::LayerParts], ffn: usize| {
+            layers.iter().map(|l| l.neurons.as_ref().map_or(ffn, |m| m.kept().len())).collect()
+        };
+        [
+            kept(&self.parts.encoder, self.full.encoder_ffn_dim),
+            kept(&self.parts.decoder, self.full.decoder_ffn_dim),
+        ]
+    }
+
+    /// A parameter of the smaller model; `full` gives those of the full one.
+    pub fn values(
+        &self,
+        name: &str,
+        shape: &[usize],
+        full: impl Fn(&str, &[usize]) -> Result<Vec<f32>>,
+    ) -> Result<Vec<f32>> {
+        let Some((layer, part)) = name.split_once(".fc1.").or_else(|| name.split_once(".fc2."))
+        else {
+            return full(name, shape);
+        };
+        let fc1 = name.contains(".fc1.");
+        let (mask, ffn, width) = self.layer(layer)?;
+        let d = self.full.d_model;
+        let w1 = full(&format!("{layer}.fc1.weight"), &[ffn, d])?;
+        let b1 = full(&format!("{layer}.fc1.bias"), &[ffn])?;
+        let w2 = full(&format!("{layer}.fc2.weight"), &[d, ffn])?;
+        let b2 = full(&format!("{layer}.fc2.bias"), &[d])?;
+        let all: Vec<u32> = (0..ffn as u32).collect();
+        let kept = mask.map_or(&all[..], |m| m.kept());
+        let block = Block { w1: &w1, b1: &b1, w2: &w2, b2: &b2, width: d };
+        let mut small = Compact::gather(block, kept);
+        Ok(match (fc1, part) {
+            (true, "weight") => {
+                small.w1.resize(width * d, 0.0);
+                small.w1
+            }
+            (true, _) => {
+                small.b1.resize(width, 0.0);
+                small.b1
+            }
+            (false, "weight") => {
+                let mut out = vec![0f32; d * width];
+                for (o, row) in out.chunks_exact_mut(width).zip(small.w2.chunks(kept.len().max(1)))
+                {
+                    o[..row.len()].copy_from_slice(row);
+                }
+                out
+            }
+            (false, _) => small.b2,
+        })
+    }
+
+    /// Mask, full width and width of a layer such as `model.encoder.layers.2`.
+    fn layer(&self, name: &str) -> Result<(Option<&NeuronMask>, usize, usize)> {
+        let unknown = || Error::bug(format!("no layer is called `{name}`"));
+        let (rest, index) = name.rsplit_once('.').ok_or_else(unknown)?;
+        let index: usize = index.parse().map_err(|_| unknown())?;
+        let (parts, ffn, width) = if rest.contains("encoder") {
+            (&self.parts.encoder, self.full.encoder_ffn_dim, self.config.encoder_ffn_dim)
+        } else {
+            (&self.parts.decoder, self.full.decoder_ffn_dim, self.config.decoder_ffn_dim)
+        };
+        Ok((parts.get(index).ok_or_else(unknown)?.neurons.as_ref(), ffn, width))
+    }
+}
