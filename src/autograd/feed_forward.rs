@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::tape::{Tape, Value};
 use crate::error::{Error, Result};
-use crate::kernels::masked::{Backward, Block, Compact, Saved};
+use crate::kernels::masked::{Backward, Block, Compact, Saved, aligned};
 use crate::kernels::storage::values;
 
 /// The parameters of a block, shapes as in [`Block`].
@@ -34,7 +34,7 @@ impl Tape {
             return Err(Error::bug("mask and feed-forward block do not fit"));
         }
         let (compact, h, y) = with_block(weights, |block| {
-            let compact = Compact::gather(block, kept);
+            let compact = Compact::gather(block, kept, aligned(kept.len()));
             let x = values(x.tensor())?;
             let (h, y) = compact.forward(&x, width);
             Ok((compact, h, y))

@@ -16,6 +16,7 @@ use crate::report::facts_text;
 mod documents;
 mod lines;
 mod model;
+mod neurons;
 mod run;
 mod tensors;
 

@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         );
     }
     if context.dry_run {
-        return dry_run(args, context, &base, &corpus, valid.as_ref(), &trained);
+        return dry_run(args, context, &base, &corpus, valid.as_ref(), masks.as_ref(), &trained);
     }
 
     let identity = Identity {
@@ -415,6 +415,7 @@ fn dry_run(
     base: &Checkpoint,
     corpus: &Corpus,
     valid: Option<&Corpus>,
+    masks: Option<&LoadedMasks>,
     trained: &dyn Fn(&str) -> bool,
 ) -> Result<Outcome> {
     let shapes = parameter_shapes(&base.config);
@@ -424,6 +425,9 @@ fn dry_run(
     let (all, trainable) = (count(&|_| true), count(trained));
     let mut out = crate::io::Output::stdout(false);
     out.line(&format!("model: {} ({all} parameters, {trainable} trained)", args.model.display()))?;
+    if let Some(masks) = masks {
+        out.line(&format!("masks: {}", masks.path.display()))?;
+    }
     out.line(&format!("writes: {}", args.output.display()))?;
     for (what, c) in [("train", Some(corpus)), ("valid", valid)] {
         let Some(c) = c else { continue };

@@ -66,24 +66,11 @@ impl<'a> CompactModel<'a> {
         let all: Vec<u32> = (0..ffn as u32).collect();
         let kept = mask.map_or(&all[..], |m| m.kept());
         let block = Block { w1: &w1, b1: &b1, w2: &w2, b2: &b2, width: d };
-        let mut small = Compact::gather(block, kept);
+        let small = Compact::gather(block, kept, width);
         Ok(match (fc1, part) {
-            (true, "weight") => {
-                small.w1.resize(width * d, 0.0);
-                small.w1
-            }
-            (true, _) => {
-                small.b1.resize(width, 0.0);
-                small.b1
-            }
-            (false, "weight") => {
-                let mut out = vec![0f32; d * width];
-                for (o, row) in out.chunks_exact_mut(width).zip(small.w2.chunks(kept.len().max(1)))
-                {
-                    o[..row.len()].copy_from_slice(row);
-                }
-                out
-            }
+            (true, "weight") => small.w1,
+            (true, _) => small.b1,
+            (false, "weight") => small.w2,
             (false, _) => small.b2,
         })
     }

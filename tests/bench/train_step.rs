@@ -5,6 +5,7 @@
 //! Reads requests on standard input: `A 2048 3` (shape, target tokens, steps) answers
 //! `seconds 0.81 0.80 0.82`; `rss` answers `peak_rss_mib 640.5`; `quit` or the end stops.
 
+mod shapes;
 #[allow(
     dead_code,
     reason = "a benchmark starts as the program does, but sets its threads by itself"
@@ -17,30 +18,10 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use isogloss::autograd::Gradients;
-use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher};
-use isogloss::random::named_rng;
+use isogloss::model::{DirectionParts, M2m100, Noise, ParameterSet, Ragged, Teacher};
 use isogloss::training::{Adam, AdamSettings};
-use rand::Rng;
 
 const LEN: usize = 32;
-
-/// The shapes of the comparison: width, layers a side, heads, feed-forward, vocabulary.
-fn config(shape: &str) -> Result<ModelConfig, Box<dyn Error>> {
-    let (d, layers, heads, ffn, vocab) = match shape {
-        "A" => (256, 3, 4, 1024, 8000),
-        "B" => (512, 6, 8, 2048, 32000),
-        other => return Err(format!("unknown shape {other}").into()),
-    };
-    Ok(serde_json::from_value(serde_json::json!({
-        "model_type": "m2m_100", "vocab_size": vocab, "d_model": d,
-        "encoder_layers": layers, "decoder_layers": layers,
-        "encoder_ffn_dim": ffn, "decoder_ffn_dim": ffn,
-        "encoder_attention_heads": heads, "decoder_attention_heads": heads,
-        "max_position_embeddings": 256, "scale_embedding": true,
-        "dropout": 0.1, "attention_dropout": 0.1,
-        "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0,
-    }))?)
-}
 
 struct Bench {
     name: String,
@@ -56,26 +37,8 @@ struct Bench {
 
 impl Bench {
     fn new(shape: &str, tokens: usize) -> Result<Self, Box<dyn Error>> {
-        let config = config(shape)?;
-        let set = ParameterSet::from_values(
-            &config,
-            |_| true,
-            |name, shape| {
-                let n = shape.iter().product();
-                if name.contains("layer_norm") {
-                    return Ok(vec![if name.ends_with("weight") { 1.0 } else { 0.0 }; n]);
-                }
-                let mut rng = named_rng(1, name);
-                Ok((0..n).map(|_| rng.random_range(-0.035f32..0.035)).collect())
-            },
-        )?;
-        let mut rng = named_rng(1, "sentences");
-        let mut ragged = || {
-            let rows: Vec<Vec<u32>> = (0..tokens / LEN)
-                .map(|_| (0..LEN).map(|_| rng.random_range(4..config.vocab_size as u32)).collect())
-                .collect();
-            Ragged::new(rows.iter().map(Vec::as_slice))
-        };
+        let config = shapes::config(shape)?;
+        let set = shapes::parameters(&config)?;
         let settings = AdamSettings {
             beta1: 0.9,
             beta2: 0.98,
@@ -88,8 +51,8 @@ impl Bench {
             model: M2m100::new(&config, &set, None)?,
             adam: Adam::new(settings, set.trainable()),
             gradients: Gradients::new(set.iter())?,
-            src: ragged(),
-            labels: ragged(),
+            src: shapes::sentences(&config, tokens, LEN, "sources"),
+            labels: shapes::sentences(&config, tokens, LEN, "targets"),
             parts: DirectionParts::none(&config),
             set,
             steps: 0,

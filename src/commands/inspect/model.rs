@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Options, facts, object, tensors};
+use super::{Facts, Options, facts, neurons, object, tensors};
 use crate::error::Result;
 use crate::formats::hf;
 use crate::model::checkpoint::{SHARED, SHARED_ALIASES, parameter_shapes};
@@ -43,6 +43,10 @@ pub fn directory(path: &Path, options: Options) -> Result<Facts> {
         rest.insert("final_logits_bias".into(), true.into());
     }
     rest.insert("tokenizer".into(), tokenizer(path, config)?);
+    let masks = path.join(crate::commands::masks::CARRIED);
+    if masks.is_file() {
+        rest.insert("neuron_masks".into(), neurons::carried(&masks, config)?);
+    }
     if path.join("state.json").is_file() {
         rest.insert("run_state".into(), super::run::state(&path.join("state.json"))?.into());
     }

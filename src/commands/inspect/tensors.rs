@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::tensor::Dtype;
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Options, facts};
+use super::{Facts, Options, facts, neurons};
 use crate::error::Result;
 use crate::formats::safetensors::TensorFile;
 use crate::model::checkpoint::SHARED_ALIASES;
@@ -19,19 +18,16 @@ pub fn inspect(path: &Path, options: Options) -> Result<Facts> {
     let mut rest = Map::new();
     rest.insert("size_bytes".into(), file.size_bytes().into());
     rest.extend(header(&mut metadata));
-    let lang_pairs = metadata.remove("lang_pairs");
+    let own = match kind.as_str() {
+        "neuron_masks" => neurons::masks(&file, &mut metadata, options)?,
+        "neuron_stats" => neurons::stats(&file, &mut metadata, options)?,
+        _ => Map::new(),
+    };
     if !metadata.is_empty() {
         rest.insert("metadata".into(), json!(metadata));
     }
     rest.extend(contents(&[&file], options)?);
-    match kind.as_str() {
-        "neuron_masks" => rest.extend(masks(&file, options)?),
-        "neuron_stats" => {
-            let pairs = lang_pairs.and_then(|t| serde_json::from_str::<Value>(&t).ok());
-            rest.insert("lang_pairs".into(), pairs.unwrap_or(Value::Null));
-        }
-        _ => {}
-    }
+    rest.extend(own);
     Ok(facts(path, &kind, rest))
 }
 
@@ -143,37 +139,4 @@ fn groups(list: &[(String, String, Vec<usize>)]) -> Vec<Value> {
         rows.push(json!({"name": format!("... {} further groups", order.len() - SHOWN)}));
     }
     rows
-}
-
-/// Kept neurons by group.
-fn masks(file: &TensorFile, options: Options) -> Result<Facts> {
-    let mut by_group: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for name in file.names().iter().filter(|n| n.ends_with(".mask")) {
-        let view = file.view(name)?;
-        let group = name.split('.').next().unwrap_or("").to_string();
-        let entry = by_group.entry(group).or_default();
-        entry.1 += view.shape().iter().product::<usize>() as u64;
-        if !options.quick && view.dtype() == Dtype::U8 {
-            entry.0 += view.data().iter().filter(|b| **b != 0).count() as u64;
-        }
-    }
-    let rows: Vec<Value> = by_group
-        .iter()
-        .map(|(group, (kept, total))| {
-            let mut row = Map::new();
-            row.insert("group".into(), group.clone().into());
-            if !options.quick {
-                row.insert("kept".into(), (*kept).into());
-            }
-            row.insert("total".into(), (*total).into());
-            if !options.quick && *total > 0 {
-                let density = (*kept as f64 / *total as f64 * 1e4).round() / 1e4;
-                row.insert("density_frac".into(), density.into());
-            }
-            row.into()
-        })
-        .collect();
-    let mut out = Map::new();
-    out.insert("masks".into(), rows.into());
-    Ok(out)
 }

@@ -77,12 +77,9 @@ impl FeedForward {
         let (ffn, width) = (self.fc1.weight.n(), self.fc1.weight.k());
         let (w1, w2) = (self.fc1.weight.to_rows(), self.fc2.weight.to_rows());
         let (b1, b2) = (&self.fc1.bias()[..ffn], &self.fc2.bias()[..width]);
-        let mut block = Compact::gather(Block { w1: &w1, b1, w2: &w2, b2, width }, kept);
-        if kept.is_empty() {
-            // The kernels want something to multiply: one neuron that does nothing.
-            (block.w1, block.b1, block.w2) = (vec![0.0; width], vec![0.0], vec![0.0; width]);
-        }
-        let inner = block.b1.len();
+        // The kernels want something to multiply: without any neuron, one that does nothing.
+        let inner = kept.len().max(1);
+        let block = Compact::gather(Block { w1: &w1, b1, w2: &w2, b2, width }, kept, inner);
         let mut pack = |weight: &[f32], bias: &[f32], k: usize| {
             let weight = PackedMatrix::pack(arena, &[weight], k);
             PackedLinear::new(arena, weight, &[bias])
