@@ -14,12 +14,13 @@ use crate::exit::Outcome;
 use crate::formats::neuron_masks::NeuronMasks;
 use crate::formats::neuron_stats::NeuronStats;
 use crate::formats::provenance::{Parent, Provenance, display_name, file_sha256};
-use crate::io::{Output, read_text, refuse_existing};
+use crate::io::{Output, read_text, refuse_existing, refuse_stdout};
 use crate::model::Checkpoint;
 use crate::profiling::{Combine, add_stats};
 use crate::report::TableFormat;
 use crate::scoring::labels::Labels;
 use choose::Chosen;
+use figures::Figures;
 use shared::Shared;
 use thresholds::Thresholds;
 
@@ -201,7 +202,16 @@ impl Args {
         if self.model.is_some() && self.rule != Rule::Magnitude {
             return Err(Error::usage("`--model` belongs to `--rule magnitude`").flag("--model"));
         }
+        if self.related_by.is_some() && !self.overlap && self.figure.is_none() {
+            return Err(Error::usage("nothing is compared")
+                .flag("--related-by")
+                .hint("add `--overlap` or `--figure DIR`"));
+        }
+        if self.inputs.iter().any(|p| p.as_os_str() == "-") {
+            return Err(Error::usage("statistics are read by path, not from standard input"));
+        }
         if let Some(output) = &self.output {
+            refuse_stdout(output)?;
             refuse_existing(output, context.force)?;
         }
         Ok(())
@@ -219,6 +229,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut stats: Option<NeuronStats> = None;
     for path in &args.inputs {
         let own = NeuronStats::read(path)?;
+        if args.rule == Rule::Activation && own.blocks.values().any(|b| b.sums.is_empty()) {
+            return Err(Error::artifact("statistics hold no sums of activation")
+                .at(path)
+                .hint("`isogloss profile-neurons --sums` counts them too"));
+        }
         parents.push(Parent {
             role: "neuron_stats".into(),
             name: display_name(path),
@@ -238,12 +253,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let wants_overlap = args.overlap || args.figure.is_some();
     let shared =
         if wants_overlap { Some(Shared::new(args, &chosen, labels.as_ref())?) } else { None };
+    // Before anything is written: what cannot be drawn must not leave half of the outputs.
+    let figures = match (&args.figure, &shared) {
+        (Some(dir), Some(shared)) => Some(Figures::new(dir, args, &chosen, shared, context.force)?),
+        _ => None,
+    };
     let mut out = Output::stdout(false);
     if context.dry_run {
         for path in &args.inputs {
             out.line(&format!("reads: {}", path.display()))?;
         }
-        for path in args.output.iter().chain(&args.figure) {
+        let drawn = figures.iter().flat_map(Figures::paths);
+        for path in args.output.iter().cloned().chain(drawn) {
             out.line(&format!("writes: {}", path.display()))?;
         }
         out.line(&format!("masks: {} groups", chosen.masks.groups.len()))?;
@@ -266,9 +287,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             output.display()
         ));
     }
-    if let (Some(dir), Some(shared)) = (&args.figure, &shared) {
-        let files = figures::write(dir, args, &chosen, shared, context.force)?;
-        context.report.status(format!("{files} figures: {}", dir.display()));
+    if let (Some(figures), Some(dir)) = (&figures, &args.figure) {
+        figures.write(context.force)?;
+        context.report.status(format!("{} figures: {}", figures.paths().count(), dir.display()));
     }
     if args.records(context) {
         for record in &chosen.records {

@@ -1,6 +1,7 @@
 //! Flags of the commands that run a model with neuron masks, and how masks are found and checked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -17,9 +18,10 @@ pub struct MaskArgs {
     /// Neuron masks from `build-masks`: each direction uses its own neurons
     #[arg(long, value_name = "FILE", help_heading = "Neuron masks")]
     pub masks: Option<PathBuf>,
-    /// What to do for a direction without a mask
-    #[arg(long, value_enum, default_value = "error", help_heading = "Neuron masks")]
-    pub unknown_direction: UnknownDirection,
+    /// What to do for a direction without a mask [default: error, or what the model was trained
+    /// with]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Neuron masks")]
+    pub unknown_direction: Option<UnknownDirection>,
     /// Take masks that were built from the statistics of another model of the same shape
     #[arg(long, help_heading = "Neuron masks")]
     pub foreign_masks: bool,
@@ -29,6 +31,9 @@ pub struct MaskArgs {
 pub struct LoadedMasks {
     pub path: PathBuf,
     pub sha256: String,
+    /// The file as it was read.
+    pub file: Arc<[u8]>,
+    pub unknown: UnknownDirection,
     pub rule: Option<String>,
     pub provider: MaskProvider,
 }
@@ -38,7 +43,12 @@ impl LoadedMasks {
     pub fn signature(&self) -> String {
         let stem = self.path.file_stem().map_or("-".into(), |n| n.to_string_lossy());
         let rule = self.rule.as_deref().map_or(String::new(), |r| format!("@{r}"));
-        format!("{stem}{rule}@{}", &self.sha256[..8.min(self.sha256.len())])
+        let unknown = match self.unknown {
+            UnknownDirection::Error => "",
+            UnknownDirection::Dense => "@dense",
+            UnknownDirection::Merged => "@merged",
+        };
+        format!("{stem}{rule}@{}{unknown}", &self.sha256[..8.min(self.sha256.len())])
     }
 }
 
@@ -48,24 +58,47 @@ impl MaskArgs {
     /// # Errors
     /// Artifact: a broken file, or masks of another model.
     pub fn load(&self, checkpoint: &Checkpoint) -> Result<Option<LoadedMasks>> {
-        let Some(path) = &self.masks else { return Ok(None) };
-        self.read(path.clone(), checkpoint).map(Some)
+        match &self.masks {
+            Some(path) => self.read(path.clone(), checkpoint, UnknownDirection::Error).map(Some),
+            None => self.refuse_idle().map(|()| None),
+        }
+    }
+
+    /// Flags about masks mean nothing without any.
+    fn refuse_idle(&self) -> Result<()> {
+        let idle = match self.unknown_direction {
+            Some(_) => "--unknown-direction",
+            None if self.foreign_masks => "--foreign-masks",
+            None => return Ok(()),
+        };
+        Err(Error::usage(format!("`{idle}` without masks"))
+            .flag(idle)
+            .hint("`--masks FILE` names them"))
     }
 
     /// The same, or the masks the checkpoint carries.
     pub fn load_or_carried(&self, checkpoint: &Checkpoint) -> Result<Option<LoadedMasks>> {
         let carried = checkpoint.dir().join(CARRIED);
         match &self.masks {
-            None if carried.is_file() => self.read(carried, checkpoint).map(Some),
+            None if carried.is_file() => {
+                let trained = checkpoint.setting("unknown_direction");
+                let trained = trained.and_then(|v| serde_json::from_value(v).ok());
+                self.read(carried, checkpoint, trained.unwrap_or_default()).map(Some)
+            }
             _ => self.load(checkpoint),
         }
     }
 
-    fn read(&self, path: PathBuf, checkpoint: &Checkpoint) -> Result<LoadedMasks> {
+    fn read(
+        &self,
+        path: PathBuf,
+        checkpoint: &Checkpoint,
+        default: UnknownDirection,
+    ) -> Result<LoadedMasks> {
         let masks = NeuronMasks::read(&path)?;
-        let provider =
-            MaskProvider::new(&path, &masks, &checkpoint.config, self.unknown_direction)?;
-        let sha256 = masks.sha256.clone().unwrap_or_default();
+        let unknown = self.unknown_direction.unwrap_or(default);
+        let provider = MaskProvider::new(&path, &masks, &checkpoint.config, unknown)?;
+        let sha256 = masks.sha256().unwrap_or_default();
         if let Some(parent) = masks.base_model_sha256.as_deref()
             && !self.foreign_masks
         {
@@ -90,6 +123,7 @@ impl MaskArgs {
                 }
             }
         }
-        Ok(LoadedMasks { path, sha256, rule: masks.rule, provider })
+        let file = masks.file.clone().unwrap_or_default();
+        Ok(LoadedMasks { path, sha256, file, unknown, rule: masks.rule, provider })
     }
 }

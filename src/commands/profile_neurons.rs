@@ -12,7 +12,7 @@ use crate::exit::Outcome;
 use crate::formats::neuron_stats::{Counting, NeuronStats};
 use crate::formats::neurons::{Block, Side, split_pair};
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
-use crate::io::{Input, Output, refuse_existing};
+use crate::io::{Input, Output, refuse_existing, refuse_stdout};
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::profiling::{ProfileOptions, Profiler, distribution, quantile};
@@ -138,6 +138,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .hint("leave `--format text` out"));
     }
     if let Some(output) = &args.output {
+        refuse_stdout(output)?;
         refuse_existing(output, context.force)?;
     }
     let checkpoint = Checkpoint::open(&args.model)?;
@@ -197,10 +198,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let sha256 = checkpoint.sha256()?;
     let stats = profiler.finish(Some(sha256.clone()));
     if let Some(output) = &args.output {
-        let names: Vec<String> = inputs.iter().map(|i| display_name(&i.name())).collect();
+        let mut names: Vec<String> = inputs.iter().map(|i| display_name(&i.name())).collect();
+        names.sort();
+        // Counts depend neither on the order of the text nor, without padding, on batches.
+        let mut settings = context.provenance_args();
+        settings.retain(|k, _| k != "inputs" && (k != "batch_tokens" || args.include_padding));
         let provenance = Provenance {
             command: "profile-neurons".into(),
-            args: context.provenance_args(),
+            args: settings,
             seed: context.seed,
             parents: vec![
                 Parent { role: "base_model".into(), name: display_name(&args.model), sha256 },

@@ -68,11 +68,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?)
     };
     let parts = direction_parts(masks.as_ref(), &base, &[Some(&corpus), valid.as_ref()])?;
-    if masks.is_none() && weights.as_ref().unwrap_or(&base).dir().join(CARRIED).is_file() {
+    let carried = weights.as_ref().unwrap_or(&base).dir().join(CARRIED);
+    if masks.is_none() && carried.is_file() {
         context.report.warning(
             &Error::artifact("the model was trained with neuron masks and is now trained without")
-                .at(base.dir())
-                .hint(format!("`--masks {}` keeps them", base.dir().join(CARRIED).display())),
+                .at(&carried)
+                .hint(format!("`--masks {}` keeps them", carried.display())),
         );
     }
     let data_sha256 = corpus.sha256();
@@ -200,7 +201,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             dir: base.dir(),
             config: &config,
             final_logits_bias: bias.as_deref(),
-            carried: masks.as_ref().map(|m| (m.path.as_path(), CARRIED)),
+            carried: masks.as_ref().map(|m| (&*m.file, CARRIED)),
         },
         provenance: Provenance {
             command: "train".into(),

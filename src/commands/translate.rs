@@ -404,6 +404,8 @@ fn args_of(context: &Context) -> serde_json::Value {
         "suppress_token",
         "n_best",
         "score_given",
+        "unknown_direction",
+        "no_masks",
         "reverse",
         "both_directions",
     ];

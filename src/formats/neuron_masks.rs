@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use ::safetensors::tensor::Dtype;
 use serde_json::Value;
 
 use super::neurons::{Block, check_layers, split_pair};
-use super::provenance::{Provenance, file_sha256};
+use super::provenance::{Provenance, hex};
 use super::safetensors::{self, Data, Entry, TensorFile};
 use crate::error::{Error, Result};
 
@@ -29,12 +32,18 @@ pub struct NeuronMasks {
     pub rule: Option<String>,
     /// Fingerprint of the model the statistics are of.
     pub base_model_sha256: Option<String>,
-    /// Fingerprint of the file the masks were read from.
-    pub sha256: Option<String>,
+    /// The file the masks were read from, as it was.
+    pub file: Option<Arc<[u8]>>,
 }
 
 impl NeuronMasks {
+    /// # Errors
+    /// Data: a group whose name cannot begin the name of a tensor. Environment: the file.
     pub fn write(&self, provenance: &Provenance, path: &Path, force: bool) -> Result<()> {
+        if let Some(group) = self.groups.keys().find(|g| g.is_empty() || g.contains('.')) {
+            return Err(Error::data(format!("group `{group}` cannot name a tensor"))
+                .expected("a name without a dot"));
+        }
         let bytes: BTreeMap<String, Vec<u8>> = self
             .groups
             .iter()
@@ -59,10 +68,28 @@ impl NeuronMasks {
         safetensors::write(path, &tensors, &metadata, force)
     }
 
+    /// Fingerprint of the file the masks were read from.
+    pub fn sha256(&self) -> Option<String> {
+        self.file.as_ref().map(|bytes| hex(&Sha256::digest(bytes)))
+    }
+
     /// # Errors
     /// Artifact: not masks, or broken ones; names the tensor or key.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = TensorFile::open(path)?;
+        let is_dir = path.is_dir();
+        // Read once: what is parsed, fingerprinted and kept beside checkpoints is the same.
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(_) if is_dir => {
+                return Err(Error::artifact("not neuron masks")
+                    .at(path)
+                    .found("a directory")
+                    .expected("masks.safetensors from `isogloss build-masks`"));
+            }
+            Err(e) => return Err(Error::io("read", path, e)),
+        };
+        let kept: Arc<[u8]> = bytes.as_slice().into();
+        let file = TensorFile::from_bytes(path, bytes)?;
         let metadata = file.metadata();
         if let Some(kind) = metadata.get("kind").filter(|k| *k != "neuron_masks") {
             return Err(Error::artifact("not neuron masks")
@@ -108,7 +135,7 @@ impl NeuronMasks {
             members,
             rule: metadata.get("rule").cloned(),
             base_model_sha256: metadata.get("base_model_sha256").cloned(),
-            sha256: Some(file_sha256(path)?),
+            file: Some(kept),
         })
     }
 }
@@ -148,7 +175,13 @@ fn members(
         if !groups.contains_key(group) {
             return Err(broken(format!("group `{group}` has no mask")));
         }
+        if pairs.is_empty() {
+            return Err(broken(format!("group `{group}` has no members")));
+        }
         for pair in pairs {
+            if split_pair(pair).is_none() {
+                return Err(broken(format!("`{pair}` is not a direction")));
+            }
             if let Some(other) = owner.insert(pair, group) {
                 return Err(broken(format!("`{pair}` belongs to `{other}` and to `{group}`")));
             }

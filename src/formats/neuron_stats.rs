@@ -10,7 +10,7 @@ use std::path::Path;
 use ::safetensors::tensor::Dtype;
 use serde_json::Value;
 
-use super::neurons::{Block, check_layers, split_pair};
+use super::neurons::{Block, Side, check_layers, split_pair};
 use super::provenance::Provenance;
 use super::safetensors::{self, Data, Entry, TensorFile};
 use crate::error::{Error, Result};
@@ -143,6 +143,9 @@ impl NeuronStats {
                 .cause(e.to_string())
         })?;
         let broken = |what: String| Error::artifact(what).at(path).key("lang_pairs");
+        if lang_pairs.is_empty() {
+            return Err(broken("neuron statistics without directions".into()));
+        }
         let mut seen = std::collections::BTreeSet::new();
         for pair in &lang_pairs {
             if split_pair(pair).is_none() {
@@ -155,33 +158,53 @@ impl NeuronStats {
         let n = lang_pairs.len();
         let mut blocks: BTreeMap<Block, BlockStats> = BTreeMap::new();
         for name in file.names() {
-            let Some((module, what)) = name.rsplit_once('.') else { continue };
-            if what != ACTIVE {
+            if [TOKENS, SENTENCES].contains(&name.as_str()) {
                 continue;
             }
-            let block =
-                Block::parse(module.strip_prefix("model.").unwrap_or(module)).ok_or_else(|| {
-                    Error::artifact("tensor is of no feed-forward block")
+            let (module, what) = name.rsplit_once('.').unwrap_or((&name, ""));
+            let block = Block::parse(module.strip_prefix("model.").unwrap_or(module))
+                .filter(|_| [ACTIVE, SUMS].contains(&what))
+                .ok_or_else(|| {
+                    Error::artifact("tensor is no count of a feed-forward block")
                         .at(path)
                         .tensor(&name)
-                        .expected(format!("`encoder.layers.0.fc1.{ACTIVE}`"))
+                        .expected(format!("names such as `encoder.layers.0.fc1.{ACTIVE}`"))
                 })?;
-            let active = counts(&file, &name)?;
-            let shape = file.view(&name)?.shape().to_vec();
-            let &[rows, ffn_dim] = &shape[..] else {
-                file.check_shape(&name, &shape, &[n, 0])?;
+            if what == SUMS {
+                if !file.contains(&format!("{module}.{ACTIVE}")) {
+                    return Err(Error::artifact("sums without counts").at(path).tensor(&name));
+                }
                 continue;
+            }
+            let shape = file.view(&name)?.shape().to_vec();
+            let ffn_dim = match shape[..] {
+                [rows, ffn_dim] if rows == n && ffn_dim > 0 => ffn_dim,
+                _ => {
+                    return Err(Error::artifact("tensor has the wrong shape")
+                        .at(path)
+                        .tensor(&name)
+                        .found(format!("{shape:?}"))
+                        .expected(format!("[{n}, ffn_dim]")));
+                }
             };
-            file.check_shape(&name, &shape, &[n, ffn_dim])?;
-            debug_assert_eq!(rows, n);
+            let active = counts(&file, &name)?;
             let sums_name = format!("{module}.{SUMS}");
-            let sums = if file.contains(&sums_name) {
+            let sums: Vec<f64> = if file.contains(&sums_name) {
                 let values = file.f32_values(&sums_name, Some(&[n, ffn_dim]))?;
                 values.into_iter().map(f64::from).collect()
             } else {
                 Vec::new()
             };
-            blocks.insert(block, BlockStats { ffn_dim, active, sums });
+            if sums.iter().any(|s| !s.is_finite()) {
+                return Err(Error::artifact("sum is not a finite number")
+                    .at(path)
+                    .tensor(sums_name));
+            }
+            if blocks.insert(block, BlockStats { ffn_dim, active, sums }).is_some() {
+                return Err(Error::artifact("counts of this block are there twice")
+                    .at(path)
+                    .tensor(&name));
+            }
         }
         if blocks.is_empty() {
             return Err(Error::artifact("not neuron statistics")
@@ -189,6 +212,11 @@ impl NeuronStats {
                 .expected(format!("tensors such as `encoder.layers.0.fc1.{ACTIVE}`")));
         }
         check_layers(blocks.keys().copied()).map_err(|e| e.at(path))?;
+        for side in Side::BOTH {
+            if !blocks.keys().any(|b| b.side == side) {
+                return Err(Error::artifact(format!("statistics have no {side} layers")).at(path));
+            }
+        }
         let optional = |name: &str, shape: &[usize]| -> Result<Vec<u64>> {
             if !file.contains(name) {
                 return Ok(vec![0; shape.iter().product()]);
@@ -201,6 +229,13 @@ impl NeuronStats {
         let sentence_count = optional(SENTENCES, &[n])?;
         let counting = match metadata.get("unit") {
             None => None,
+            Some(unit) if !["token", "sentence"].contains(&unit.as_str()) => {
+                return Err(Error::artifact("broken statistics")
+                    .at(path)
+                    .key("unit")
+                    .found(unit.clone())
+                    .expected("token or sentence"));
+            }
             Some(unit) => {
                 let flag = |key: &str, default: bool| match metadata.get(key).map(String::as_str) {
                     None => Ok(default),
@@ -213,7 +248,7 @@ impl NeuronStats {
                         .expected("true or false")),
                 };
                 let threshold = metadata.get("threshold").map_or(Ok(0.0), |t| {
-                    t.parse::<f32>().map_err(|_| {
+                    t.parse::<f32>().ok().filter(|t| t.is_finite()).ok_or_else(|| {
                         Error::artifact("broken statistics")
                             .at(path)
                             .key("threshold")

@@ -128,10 +128,26 @@ pub fn write_to(
     Ok(())
 }
 
-/// A memory-mapped safetensors file whose header has been checked.
+/// The bytes of a file.
+enum Bytes {
+    Mapped(Mmap),
+    Held(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(m) => m,
+            Self::Held(v) => v,
+        }
+    }
+}
+
+/// A safetensors file, memory-mapped or held, whose header has been checked.
 pub struct TensorFile {
     path: PathBuf,
-    map: Mmap,
+    map: Bytes,
     header: safetensors::tensor::Metadata,
     data_start: usize,
 }
@@ -139,17 +155,34 @@ pub struct TensorFile {
 impl TensorFile {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let size = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
-        if size < 8 {
-            return Err(Error::artifact("not a safetensors file: too short")
+        let meta = file.metadata().map_err(|e| Error::io("read", path, e))?;
+        if meta.is_dir() {
+            return Err(Error::artifact("not a safetensors file")
                 .at(path)
-                .found(format!("{size} bytes"))
-                .hint("the file may be truncated; copy it again"));
+                .found("a directory")
+                .expected("a file"));
+        }
+        if meta.len() < 8 {
+            return Err(too_short(path, meta.len()));
         }
         // SAFETY: the mapping is read only. Another process truncating the file while it is
         // mapped would be a fault of that process; our own writers replace files by renaming.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
-        if map.starts_with(b"PK\x03\x04") || map.starts_with(b"\x80\x02") {
+        Self::check(path, Bytes::Mapped(map))
+    }
+
+    /// From what was read of a file; `path` names it in errors.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        if bytes.len() < 8 {
+            return Err(too_short(path, bytes.len() as u64));
+        }
+        Self::check(path, Bytes::Held(bytes))
+    }
+
+    fn check(path: &Path, map: Bytes) -> Result<Self> {
+        // A header of 640 bytes begins like a pickle, too; behind its length stands an object.
+        let pickle = map.starts_with(b"PK\x03\x04") || map.starts_with(b"\x80\x02");
+        if pickle && map.get(8) != Some(&b'{') {
             return Err(Error::artifact("this is a pickle, which can run code when loaded")
                 .at(path)
                 .hint("convert it: load it in Python and save with `safe_serialization=True`"));
@@ -257,6 +290,13 @@ impl TensorFile {
     }
 }
 
+fn too_short(path: &Path, size: u64) -> Error {
+    Error::artifact("not a safetensors file: too short")
+        .at(path)
+        .found(format!("{size} bytes"))
+        .hint("the file may be truncated; copy it again")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,6 +324,25 @@ mod tests {
         assert_eq!(file.names(), ["a", "b"]);
         let e = file.f32_values("a", Some(&[4])).unwrap_err().to_string();
         assert!(e.contains("found: [2, 2]   expected: [4]"), "{e}");
+    }
+
+    /// Lengths of headers whose first bytes are those of a pickle.
+    #[test]
+    fn a_header_of_640_bytes_is_no_pickle() {
+        let mut tensors = BTreeMap::new();
+        tensors.insert("a".to_string(), Entry { shape: vec![1], data: Data::U8(&[1]) });
+        let dir = tempfile::tempdir().unwrap();
+        for padding in 540..570 {
+            let meta = BTreeMap::from([("format".to_string(), "p".repeat(padding))]);
+            let mut bytes = Vec::new();
+            write_to(&mut bytes, &tensors, &meta).unwrap();
+            let path = dir.path().join("x");
+            std::fs::write(&path, &bytes).unwrap();
+            assert!(TensorFile::open(&path).is_ok(), "{:?}", &bytes[..9]);
+            assert!(TensorFile::from_bytes(&path, bytes).is_ok());
+        }
+        let e = TensorFile::open(dir.path()).err().unwrap();
+        assert_eq!((e.exit_code() as i32, e.to_string().contains("a directory")), (4, true));
     }
 
     #[test]

@@ -27,6 +27,16 @@ fn sync_dir(dir: &Path) {
     }
 }
 
+/// Refuses `-`: tensors are not written to standard output, where the records go.
+pub fn refuse_stdout(path: &Path) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Err(Error::usage("standard output is for records, not for tensors")
+            .flag("--output")
+            .hint("name a file; one called `-` is written `./-`"));
+    }
+    Ok(())
+}
+
 /// Refuses to replace an existing path unless `force`.
 pub fn refuse_existing(path: &Path, force: bool) -> Result<()> {
     if !force && fs::symlink_metadata(path).is_ok() {

@@ -7,7 +7,7 @@ mod lock;
 mod stream;
 mod text;
 
-pub use atomic::{AtomicDir, AtomicFile, refuse_existing, write_bytes};
+pub use atomic::{AtomicDir, AtomicFile, refuse_existing, refuse_stdout, write_bytes};
 pub use lines::{Input, Line, LineReader, MAX_LINE_BYTES};
 pub use lock::LockFile;
 pub use stream::{Output, stdout_error};

@@ -14,7 +14,17 @@ use crate::model::seam::{LayerParts, NeuronMask};
 use crate::model::{DirectionParts, ModelConfig};
 
 /// What to do for a direction without a mask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownDirection {
     /// Stop

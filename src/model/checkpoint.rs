@@ -175,15 +175,20 @@ impl Checkpoint {
         &self.files
     }
 
+    fn provenance(&self) -> Option<serde_json::Value> {
+        let text = self.files.files().iter().find_map(|f| f.metadata().remove("provenance"))?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// A setting the weights were made with, where their file says so.
+    pub fn setting(&self, key: &str) -> Option<serde_json::Value> {
+        self.provenance()?.get("args")?.get(key).cloned()
+    }
+
     /// Fingerprints of what the weights were made from, where their file says so: the model the
     /// training started from, its text, its masks.
     pub fn parents(&self) -> Vec<String> {
-        let provenance = self
-            .files
-            .files()
-            .iter()
-            .find_map(|f| f.metadata().remove("provenance"))
-            .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        let provenance = self.provenance();
         let parents = provenance.as_ref().and_then(|p| p["parents"].as_array());
         parents
             .into_iter()

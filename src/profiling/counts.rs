@@ -222,9 +222,9 @@ pub fn add_stats(to: &mut NeuronStats, other: &NeuronStats) -> Result<()> {
         let mut sentences = 0u64;
         for s in [&*to, other] {
             if let Some(i) = place(s, pair) {
-                tokens[0] += s.token_count[i][0];
-                tokens[1] += s.token_count[i][1];
-                sentences += s.sentence_count[i];
+                let [encoder, decoder] = s.token_count[i];
+                tokens = [add(tokens[0], encoder)?, add(tokens[1], decoder)?];
+                sentences = add(sentences, s.sentence_count[i])?;
             }
         }
         result.token_count.push(tokens);
@@ -235,10 +235,7 @@ pub fn add_stats(to: &mut NeuronStats, other: &NeuronStats) -> Result<()> {
             for s in [&*to, other] {
                 let Some(i) = place(s, pair) else { continue };
                 for (a, c) in active.iter_mut().zip(s.counts(block, i).unwrap_or(&[])) {
-                    *a = a.checked_add(*c).ok_or_else(|| {
-                        Error::artifact("counts add up to more than 64 bits hold")
-                            .tensor(format!("{block}.active_count"))
-                    })?;
+                    *a = add(*a, *c).map_err(|e| e.tensor(format!("{block}.active_count")))?;
                 }
                 for (a, v) in sum.iter_mut().zip(s.sums(block, i).unwrap_or(&[])) {
                     *a += v;
@@ -255,6 +252,10 @@ pub fn add_stats(to: &mut NeuronStats, other: &NeuronStats) -> Result<()> {
     result.lang_pairs = lang_pairs;
     *to = result;
     Ok(())
+}
+
+fn add(a: u64, b: u64) -> Result<u64> {
+    a.checked_add(b).ok_or_else(|| Error::artifact("counts add up to more than 64 bits hold"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One mask for several directions.
 
+use crate::error::{Error, Result};
 use crate::formats::neuron_masks::GroupMasks;
 use crate::formats::neurons::Block;
 
@@ -31,15 +32,20 @@ pub fn combine_masks(members: &[&GroupMasks], how: Combine) -> GroupMasks {
 }
 
 /// Counts of several directions, added.
-pub fn combine_counts<'a>(members: impl IntoIterator<Item = &'a [u64]>) -> Vec<u64> {
+///
+/// # Errors
+/// Artifact: more than 64 bits hold.
+pub fn combine_counts<'a>(members: impl IntoIterator<Item = &'a [u64]>) -> Result<Vec<u64>> {
     let mut sum: Vec<u64> = Vec::new();
     for counts in members {
         sum.resize(counts.len(), 0);
         for (s, c) in sum.iter_mut().zip(counts) {
-            *s = s.saturating_add(*c);
+            *s = s
+                .checked_add(*c)
+                .ok_or_else(|| Error::artifact("counts add up to more than 64 bits hold"))?;
         }
     }
-    sum
+    Ok(sum)
 }
 
 /// The first block of a mask that keeps no neuron.
@@ -62,6 +68,6 @@ mod tests {
         assert_eq!(both[&block], [true, false, false]);
         assert_eq!(empty_block(&both), None);
         assert_eq!(empty_block(&mask([false; 3])), Some(block));
-        assert_eq!(combine_counts([&[1, 2][..], &[3, 4]]), [4, 6]);
+        assert_eq!(combine_counts([&[1, 2][..], &[3, 4]]).unwrap(), [4, 6]);
     }
 }

@@ -255,7 +255,7 @@ pub struct ModelSource<'a> {
     pub config: &'a ModelConfig,
     pub final_logits_bias: Option<&'a [f32]>,
     /// A file that goes into each checkpoint under this name: the masks it is trained with.
-    pub carried: Option<(&'a Path, &'a str)>,
+    pub carried: Option<(&'a [u8], &'a str)>,
 }
 
 /// Writes a complete model directory: weights in f32, configuration, tokenizer files.
@@ -272,9 +272,8 @@ pub fn write_model(
         .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
     write_bytes(&dir.join(hf::CONFIG), &text)?;
     copy_side_files(source.dir, dir)?;
-    if let Some((from, name)) = source.carried {
-        let bytes = fs::read(from).map_err(|e| Error::io("read", from, e))?;
-        write_bytes(&dir.join(name), &bytes)?;
+    if let Some((file, name)) = source.carried {
+        write_bytes(&dir.join(name), file)?;
     }
     let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards

@@ -10,6 +10,7 @@ mod examples;
 mod help;
 mod init;
 mod inspect;
+mod neurons;
 mod pipes;
 mod score;
 mod train;

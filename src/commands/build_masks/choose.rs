@@ -13,8 +13,8 @@ use crate::formats::neuron_stats::NeuronStats;
 use crate::formats::neurons::{Block, Side, split_pair};
 use crate::model::Checkpoint;
 use crate::profiling::{
-    Combine, combine_counts, combine_masks, complement, cumulative, distribution, empty_block,
-    largest, random,
+    Combine, Share, combine_counts, combine_masks, complement, cumulative, distribution,
+    empty_block, largest, random,
 };
 use crate::records::LayerMask;
 use crate::report::{Align, Table};
@@ -47,16 +47,12 @@ impl Chosen {
         let place = |e: Error| e.at(&args.inputs[0]);
         let pairs = &stats.lang_pairs;
         let wanted = wanted(args, pairs).map_err(place)?;
-        check_counts(stats, &wanted).map_err(place)?;
-        if let Some(rule) = thresholds.unused(pairs) {
+        check_counts(stats, &wanted, args.rule).map_err(place)?;
+        let asked: Vec<String> = wanted.iter().map(|&i| pairs[i].clone()).collect();
+        if let Some(rule) = thresholds.unused(&asked) {
             return Err(Error::usage(format!("`--k-for {rule}` fits no direction"))
                 .flag("--k-for")
-                .expected(few(pairs)));
-        }
-        if args.rule == Rule::Activation && stats.blocks.values().any(|b| b.sums.is_empty()) {
-            return Err(Error::artifact("statistics hold no sums of activation")
-                .at(&args.inputs[0])
-                .hint("`isogloss profile-neurons --sums` counts them too"));
+                .expected(few(&asked)));
         }
         if let Some(width) = stats.blocks.values().map(|b| b.ffn_dim).min()
             && args.top.is_some_and(|n| n > width)
@@ -86,7 +82,7 @@ impl Chosen {
                 return Err(Error::data(format!("no neuron of `{block}` is left for `{group}`"))
                     .hint("a union, a lower `--k` with `complement`, or fewer members keep some"));
             }
-            source.record(group, members, &masks, &mut chosen.records);
+            source.record(group, members, &masks, &mut chosen.records)?;
             chosen.masks.groups.insert(group.clone(), masks);
             let names = members.iter().map(|&i| pairs[i].clone()).collect();
             chosen.masks.members.insert(group.clone(), names);
@@ -106,7 +102,7 @@ impl Chosen {
         };
         let (new, from) = text.split_once('=').ok_or_else(bad)?;
         let (encoder, decoder) = from.split_once('+').ok_or_else(bad)?;
-        split_pair(new).ok_or_else(bad)?;
+        split_pair(new).filter(|_| !new.contains('.')).ok_or_else(bad)?;
         let names: Vec<String> = self.masks.groups.keys().cloned().collect();
         let find = |name: &str| {
             let owner = self.masks.members.iter().find(|(_, m)| m.iter().any(|p| p == name));
@@ -206,80 +202,77 @@ impl Source<'_> {
         }
     }
 
+    /// The masks of a group. Rules that are controls of `cumulative` (as many neurons as it
+    /// keeps, or all but those) look at what the whole group keeps by it.
     fn group(&self, group: &str, members: &[usize]) -> Result<GroupMasks> {
+        let mut masks = self.combined(group, members)?;
+        for (&block, flags) in &mut masks {
+            let kept = || flags.iter().filter(|f| **f).count();
+            *flags = match self.args.rule {
+                Rule::Complement => complement(flags),
+                Rule::Random => {
+                    let name = format!("build-masks/{group}/{block}");
+                    random(flags.len(), kept(), self.seed, &name)
+                }
+                Rule::Magnitude => largest(&self.norms[&block], kept()),
+                Rule::Cumulative | Rule::Activation | Rule::TopN => continue,
+            };
+        }
+        Ok(masks)
+    }
+
+    fn combined(&self, group: &str, members: &[usize]) -> Result<GroupMasks> {
         let blocks = || self.stats.blocks.keys().copied();
         let threshold =
             |i: usize, block: Block| self.thresholds.of(&self.stats.lang_pairs[i], block.side);
         if self.args.combine() == Combine::Counts && members.len() > 1 {
-            return blocks()
-                .map(|block| {
-                    let share = threshold(members[0], block);
-                    if members.iter().any(|&i| threshold(i, block) != share) {
-                        return Err(Error::usage(format!(
-                            "members of `{group}` have different thresholds"
-                        ))
-                        .flag("--k-for")
-                        .hint("`--combine union` chooses for each member before it combines"));
-                    }
-                    let counts = combine_counts(members.iter().map(|&i| self.counts(block, i)));
-                    let sums = combine_counts(
-                        members
-                            .iter()
-                            .map(|&i| self.sums(block, i))
-                            .collect::<Vec<_>>()
-                            .iter()
-                            .map(Vec::as_slice),
-                    );
-                    Ok((block, self.choose(group, block, &counts, &sums, share)))
-                })
-                .collect();
+            let choose = |block: Block| {
+                let share = threshold(members[0], block);
+                if members.iter().any(|&i| threshold(i, block) != share) {
+                    return Err(Error::usage(format!(
+                        "members of `{group}` have different thresholds"
+                    ))
+                    .flag("--k-for")
+                    .hint("`--combine union` chooses for each member before it combines"));
+                }
+                let weights: Vec<Vec<u64>> =
+                    members.iter().map(|&i| self.weights(block, i)).collect();
+                let sum = combine_counts(weights.iter().map(Vec::as_slice))?;
+                Ok((block, self.choose(&sum, share)))
+            };
+            return blocks().map(choose).collect();
         }
         let masks: Vec<GroupMasks> = members
             .iter()
             .map(|&i| {
-                let name = &self.stats.lang_pairs[i];
-                let choose = |block: Block| {
-                    let (counts, sums) = (self.counts(block, i), self.sums(block, i));
-                    (block, self.choose(name, block, counts, &sums, threshold(i, block)))
-                };
+                let choose = |b: Block| (b, self.choose(&self.weights(b, i), threshold(i, b)));
                 blocks().map(choose).collect()
             })
             .collect();
         Ok(combine_masks(&masks.iter().collect::<Vec<_>>(), self.args.combine()))
     }
 
-    fn counts(&self, block: Block, pair: usize) -> &[u64] {
-        self.stats.counts(block, pair).unwrap_or(&[])
-    }
-
-    /// Sums as whole numbers; what is below zero accounts for nothing.
-    fn sums(&self, block: Block, pair: usize) -> Vec<u64> {
+    /// What neurons are weighed by: counts, or sums as whole numbers, where what is below zero
+    /// weighs nothing.
+    fn weights(&self, block: Block, pair: usize) -> Vec<u64> {
+        if self.args.rule != Rule::Activation {
+            return self.counts(block, pair).to_vec();
+        }
         let sums = self.stats.sums(block, pair).unwrap_or(&[]);
         sums.iter().map(|s| (s.max(0.0) * (1u64 << 20) as f64) as u64).collect()
     }
 
-    fn choose(
-        &self,
-        name: &str,
-        block: Block,
-        counts: &[u64],
-        sums: &[u64],
-        share: crate::profiling::Share,
-    ) -> Vec<bool> {
-        let by_count = || cumulative(counts, share);
-        let number = || by_count().iter().filter(|f| **f).count();
-        match self.args.rule {
-            Rule::Cumulative => by_count(),
-            Rule::Complement => complement(&by_count()),
-            Rule::Activation => cumulative(sums, share),
-            Rule::Random => {
-                random(counts.len(), number(), self.seed, &format!("build-masks/{name}/{block}"))
+    fn counts(&self, block: Block, pair: usize) -> &[u64] {
+        self.stats.counts(block, pair).unwrap_or(&[])
+    }
+
+    fn choose(&self, weights: &[u64], share: Share) -> Vec<bool> {
+        match self.args.top {
+            Some(n) => {
+                let weights: Vec<f64> = weights.iter().map(|&c| c as f64).collect();
+                largest(&weights, n)
             }
-            Rule::Magnitude => largest(self.norms.get(&block).map_or(&[], Vec::as_slice), number()),
-            Rule::TopN => {
-                let counts: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
-                largest(&counts, self.args.top.unwrap_or(0))
-            }
+            None => cumulative(weights, share),
         }
     }
 
@@ -289,11 +282,14 @@ impl Source<'_> {
         members: &[usize],
         masks: &GroupMasks,
         records: &mut Vec<LayerMask>,
-    ) {
+    ) -> Result<()> {
         for (&block, flags) in masks {
-            let counts = combine_counts(members.iter().map(|&i| self.counts(block, i)));
-            let total: u64 = counts.iter().sum();
-            let covered: u64 = counts.iter().zip(flags).filter(|(_, f)| **f).map(|(c, _)| c).sum();
+            let counts = combine_counts(members.iter().map(|&i| self.counts(block, i)))?;
+            let sum = |all: bool| -> u128 {
+                let of = counts.iter().zip(flags).filter(|(_, f)| all || **f);
+                of.map(|(c, _)| u128::from(*c)).sum()
+            };
+            let (covered, total) = (sum(false), sum(true));
             let kept = flags.iter().filter(|f| **f).count() as u64;
             let shares: Vec<f64> = members
                 .iter()
@@ -314,20 +310,27 @@ impl Source<'_> {
                 covered_frac: Some(round6(covered as f64 / total.max(1) as f64)),
             });
         }
+        Ok(())
     }
 }
 
 /// Every direction must have been active in every block.
-fn check_counts(stats: &NeuronStats, wanted: &[usize]) -> Result<()> {
+fn check_counts(stats: &NeuronStats, wanted: &[usize], rule: Rule) -> Result<()> {
     for &i in wanted {
         for &block in stats.blocks.keys() {
             let counts = stats.counts(block, i).unwrap_or(&[]);
-            if counts.iter().all(|&c| c == 0) {
+            let sums = stats.sums(block, i).unwrap_or(&[]);
+            let (silent, tensor) = if rule == Rule::Activation {
+                (!sums.iter().any(|s| *s > 0.0), "sum_activation")
+            } else {
+                (counts.iter().all(|&c| c == 0), "active_count")
+            };
+            if silent {
                 return Err(Error::artifact(format!(
                     "no neuron was ever active in direction `{}`",
                     stats.lang_pairs[i]
                 ))
-                .tensor(format!("{block}.active_count"))
+                .tensor(format!("{block}.{tensor}"))
                 .hint("was there text of this direction? `--direction` chooses others"));
             }
         }

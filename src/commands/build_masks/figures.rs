@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::choose::Chosen;
 use super::shared::Shared;
@@ -13,38 +13,67 @@ use crate::io::AtomicFile;
 use crate::profiling::cluster;
 use crate::report::{Curves, HeatMap, Join, Series};
 
-/// Writes all figures into a directory; returns their number.
-pub fn write(
-    dir: &Path,
-    args: &Args,
-    chosen: &Chosen,
-    shared: &Shared,
-    force: bool,
-) -> Result<usize> {
-    let mut figures: BTreeMap<String, String> = BTreeMap::new();
-    let rule = chosen.masks.rule.clone().unwrap_or_default();
-    for &block in shared.blocks.keys() {
-        if let Some(svg) = heat_map(args, shared, block, &rule) {
-            figures.insert(format!("{}-layer-{}.svg", block.side, block.layer), svg);
+/// All figures, ready to be written.
+pub struct Figures(BTreeMap<PathBuf, String>);
+
+impl Figures {
+    /// # Errors
+    /// Data: nothing to compare. Environment: other files stand where they are to be written.
+    pub fn new(
+        dir: &Path,
+        args: &Args,
+        chosen: &Chosen,
+        shared: &Shared,
+        force: bool,
+    ) -> Result<Self> {
+        let mut figures: BTreeMap<PathBuf, String> = BTreeMap::new();
+        let rule = chosen.masks.rule.clone().unwrap_or_default();
+        for &block in shared.blocks.keys() {
+            if let Some(svg) = heat_map(args, shared, block, &rule) {
+                figures.insert(dir.join(format!("{}-layer-{}.svg", block.side, block.layer)), svg);
+            }
         }
+        if figures.is_empty() {
+            let e = Error::data("no two groups can be compared").flag("--figure");
+            return Err(match shared.names.len() {
+                0 | 1 => e.found("one mask").expected("two or more"),
+                _ => e.hint("`--compare all` compares all directions with each other"),
+            });
+        }
+        figures.insert(dir.join("overlap.svg"), curves(shared, &rule, &["all"]));
+        if let Some(name) = &shared.label_name {
+            let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
+            let name: String = name.chars().map(plain).collect();
+            let svg = curves(shared, &rule, &["same", "other"]);
+            figures.insert(dir.join(format!("overlap-by-{name}.svg")), svg);
+        }
+        if dir.exists() && !dir.is_dir() {
+            return Err(Error::environment("not a directory").at(dir).flag("--figure"));
+        }
+        let differs = |(path, svg): &(&PathBuf, &String)| {
+            path.exists() && std::fs::read(path).ok().as_deref() != Some(svg.as_bytes())
+        };
+        if !force && let Some((path, _)) = figures.iter().find(differs) {
+            return Err(Error::environment("figure exists already")
+                .at(path)
+                .flag("--figure")
+                .hint("choose another directory, or replace it with `--force`"));
+        }
+        Ok(Self(figures))
     }
-    if figures.is_empty() {
-        return Err(Error::data("no two groups can be compared").flag("--figure").hint(
-            "`--compare all` compares directions that share neither source nor target, too",
-        ));
+
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.0.keys().cloned()
     }
-    figures.insert("overlap.svg".into(), curves(shared, &rule, &["all"]));
-    if let Some(name) = &shared.label_name {
-        let svg = curves(shared, &rule, &["same", "other"]);
-        figures.insert(format!("overlap-by-{name}.svg"), svg);
+
+    pub fn write(&self, force: bool) -> Result<()> {
+        for (path, svg) in &self.0 {
+            let mut file = AtomicFile::create(path)?;
+            file.write_all(svg.as_bytes()).map_err(|e| Error::io("write", path, e))?;
+            file.commit(force)?;
+        }
+        Ok(())
     }
-    for (name, svg) in &figures {
-        let path = dir.join(name);
-        let mut file = AtomicFile::create(&path)?;
-        file.write_all(svg.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
-        file.commit(force)?;
-    }
-    Ok(figures.len())
 }
 
 /// The largest set of groups that are compared with each other: directions into (from) the

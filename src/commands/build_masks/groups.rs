@@ -86,8 +86,12 @@ pub fn members(
             _ => return Err(Error::bug("a grouping without labels")),
         };
         if name.contains('.') {
-            return Err(Error::data(format!("group `{name}` cannot name a tensor"))
-                .expected("a name without a dot"));
+            let e = Error::data(format!("group `{name}` cannot name a tensor"))
+                .expected("a name without a dot");
+            return Err(match labels {
+                Some((path, _)) => e.at(path),
+                None => e,
+            });
         }
         groups.entry(name).or_default().push(i);
     }

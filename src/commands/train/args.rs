@@ -218,9 +218,6 @@ impl Args {
         for name in ["model", "train", "valid", "init_from", "masks"] {
             settings.remove(name);
         }
-        if self.neuron_masks.masks.is_none() {
-            settings.remove("unknown_direction");
-        }
         // Whose the masks are is told by their fingerprint.
         settings.remove("foreign_masks");
         settings.insert("seed".into(), context.seed.into());

@@ -117,7 +117,14 @@ impl<'a> TranslationStream<'a> {
         if let Some(weights) = self.weights.get(mask) {
             return Ok(Arc::clone(weights));
         }
-        let weights = Arc::new(base.with_parts(&masks.parts(mask)?)?);
+        let weights = match mask {
+            // Each side is that of a group, which other directions may use, too.
+            MaskUse::Merged { encoder, decoder } => Arc::new(DirectionWeights {
+                encoder: self.weights_of(&MaskUse::Group(encoder.clone()))?.encoder.clone(),
+                decoder: self.weights_of(&MaskUse::Group(decoder.clone()))?.decoder.clone(),
+            }),
+            _ => Arc::new(base.with_parts(&masks.parts(mask)?)?),
+        };
         self.weights.insert(mask.clone(), Arc::clone(&weights));
         Ok(weights)
     }
