@@ -44,9 +44,12 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'New model directory: tokenizer trained on the text, random weights')
+            [CompletionResult]::new('profile-neurons', 'profile-neurons', [CompletionResultType]::ParameterValue, 'Count how often each feed-forward neuron fires')
+            [CompletionResult]::new('build-masks', 'build-masks', [CompletionResultType]::ParameterValue, 'Choose each direction''s neurons and measure their overlap')
             [CompletionResult]::new('train', 'train', [CompletionResultType]::ParameterValue, 'Train or fine-tune a model')
             [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Translate text or records, in order')
             [CompletionResult]::new('score', 'score', [CompletionResultType]::ParameterValue, 'BLEU, chrF, TER by direction and group, significance, regression gate')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write one direction''s model as a plain, smaller model directory')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
@@ -104,6 +107,95 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'isogloss;profile-neurons' {
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where the statistics go, such as stats.safetensors')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where the statistics go, such as stats.safetensors')
+            [CompletionResult]::new('--input-format', '--input-format', [CompletionResultType]::ParameterName, 'Format of the text; else by extension and content')
+            [CompletionResult]::new('--src-lang', '--src-lang', [CompletionResultType]::ParameterName, 'Source language of records that name none')
+            [CompletionResult]::new('--tgt-lang', '--tgt-lang', [CompletionResultType]::ParameterName, 'Target language of records that name none')
+            [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Only these directions, such as `en-de`; may be repeated')
+            [CompletionResult]::new('--max-len', '--max-len', [CompletionResultType]::ParameterName, 'Longest side in tokens, marks included; default the model''s limit')
+            [CompletionResult]::new('--on-long', '--on-long', [CompletionResultType]::ParameterName, 'What to do with longer pairs')
+            [CompletionResult]::new('--unit', '--unit', [CompletionResultType]::ParameterName, 'What is counted')
+            [CompletionResult]::new('--threshold', '--threshold', [CompletionResultType]::ParameterName, 'A value above this is active')
+            [CompletionResult]::new('--batch-tokens', '--batch-tokens', [CompletionResultType]::ParameterName, 'Tokens of a batch, padding included')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress display')
+            [CompletionResult]::new('--progress-interval', '--progress-interval', [CompletionResultType]::ParameterName, 'Seconds between progress lines when standard error is not a terminal')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on standard error')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Every random stream is derived from this number, by name')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; 0 means all')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda or cuda:N')
+            [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Number format of the computation; default: the checkpoint''s on accelerators, f32 on the CPU')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings from a TOML file: one table per command and `[global]`')
+            [CompletionResult]::new('--both-directions', '--both-directions', [CompletionResultType]::ParameterName, 'Use every pair in both directions (the default)')
+            [CompletionResult]::new('--no-both-directions', '--no-both-directions', [CompletionResultType]::ParameterName, 'Use pairs only in the direction they are written')
+            [CompletionResult]::new('--reverse', '--reverse', [CompletionResultType]::ParameterName, 'Swap source and target of every pair (with `--no-both-directions`)')
+            [CompletionResult]::new('--exclude-marks', '--exclude-marks', [CompletionResultType]::ParameterName, 'Leave out the positions of language marks')
+            [CompletionResult]::new('--include-padding', '--include-padding', [CompletionResultType]::ParameterName, 'Count padding positions too, as the method''s first implementation does; the counts then depend on batches')
+            [CompletionResult]::new('--sums', '--sums', [CompletionResultType]::ParameterName, 'Also sum the values, for means and for `build-masks --rule activation`')
+            [CompletionResult]::new('--per-neuron', '--per-neuron', [CompletionResultType]::ParameterName, 'One `neuron_profile` record for each neuron as well')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--deterministic', '--deterministic', [CompletionResultType]::ParameterName, 'Refuse kernels and reductions whose result may vary from run to run')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Records on standard output (`--format jsonl`) and errors as records on standard error')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that can be checked, print what would be read and written, and exit')
+            [CompletionResult]::new('--dump-config', '--dump-config', [CompletionResultType]::ParameterName, 'Print the effective settings with the origin of each, and exit')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output')
+            [CompletionResult]::new('--warnings-as-errors', '--warnings-as-errors', [CompletionResultType]::ParameterName, 'Fail at the end when there were warnings')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'isogloss;build-masks' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where the masks go, such as masks.safetensors')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where the masks go, such as masks.safetensors')
+            [CompletionResult]::new('--rule', '--rule', [CompletionResultType]::ParameterName, 'How neurons are chosen')
+            [CompletionResult]::new('--k', '--k', [CompletionResultType]::ParameterName, 'Share of the activations to account for, in per cent')
+            [CompletionResult]::new('--k-encoder', '--k-encoder', [CompletionResultType]::ParameterName, 'The same for the encoder [default: --k]')
+            [CompletionResult]::new('--k-decoder', '--k-decoder', [CompletionResultType]::ParameterName, 'The same for the decoder [default: --k]')
+            [CompletionResult]::new('--k-for', '--k-for', [CompletionResultType]::ParameterName, 'The same for some directions, such as `en-*=90` or `*-en:decoder=85`; may be repeated, the last that fits counts')
+            [CompletionResult]::new('--top', '--top', [CompletionResultType]::ParameterName, 'Neurons of each layer, for `--rule top-n`')
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'The model, for `--rule magnitude`; the statistics must be of it')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'The model, for `--rule magnitude`; the statistics must be of it')
+            [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Only these directions, such as `en-de` or `en-*`; may be repeated')
+            [CompletionResult]::new('--group-by', '--group-by', [CompletionResultType]::ParameterName, 'One mask for several directions: direction, source, target, or a column of `--groups`')
+            [CompletionResult]::new('--groups', '--groups', [CompletionResultType]::ParameterName, 'Labels of languages or directions, such as family: TSV or JSON as for `score`')
+            [CompletionResult]::new('--combine', '--combine', [CompletionResultType]::ParameterName, 'How the members of a group become one')
+            [CompletionResult]::new('--merge', '--merge', [CompletionResultType]::ParameterName, 'A mask for a direction without statistics: `de-fr=de-en+en-fr` takes the encoder of the first and the decoder of the second; may be repeated')
+            [CompletionResult]::new('--figure', '--figure', [CompletionResultType]::ParameterName, 'Write heat maps of each layer and the curve over layers as SVG into this directory')
+            [CompletionResult]::new('--compare', '--compare', [CompletionResultType]::ParameterName, 'Which directions are compared')
+            [CompletionResult]::new('--related-by', '--related-by', [CompletionResultType]::ParameterName, 'Column of `--groups` that tells related languages from others [default: family, if there is one]')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress display')
+            [CompletionResult]::new('--progress-interval', '--progress-interval', [CompletionResultType]::ParameterName, 'Seconds between progress lines when standard error is not a terminal')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on standard error')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Every random stream is derived from this number, by name')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; 0 means all')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda or cuda:N')
+            [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Number format of the computation; default: the checkpoint''s on accelerators, f32 on the CPU')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings from a TOML file: one table per command and `[global]`')
+            [CompletionResult]::new('--overlap', '--overlap', [CompletionResultType]::ParameterName, 'Also a `mask_overlap` record for each pair, and `layer_overlap` for each layer')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--deterministic', '--deterministic', [CompletionResultType]::ParameterName, 'Refuse kernels and reductions whose result may vary from run to run')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Records on standard output (`--format jsonl`) and errors as records on standard error')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that can be checked, print what would be read and written, and exit')
+            [CompletionResult]::new('--dump-config', '--dump-config', [CompletionResultType]::ParameterName, 'Print the effective settings with the origin of each, and exit')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output')
+            [CompletionResult]::new('--warnings-as-errors', '--warnings-as-errors', [CompletionResultType]::ParameterName, 'Fail at the end when there were warnings')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'isogloss;train' {
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
@@ -119,6 +211,8 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Only these directions, such as `en-de`; may be repeated')
             [CompletionResult]::new('--max-len', '--max-len', [CompletionResultType]::ParameterName, 'Longest side in tokens, marks included; default the model''s limit')
             [CompletionResult]::new('--on-long', '--on-long', [CompletionResultType]::ParameterName, 'What to do with longer pairs')
+            [CompletionResult]::new('--masks', '--masks', [CompletionResultType]::ParameterName, 'Neuron masks from `build-masks`: each direction uses its own neurons')
+            [CompletionResult]::new('--unknown-direction', '--unknown-direction', [CompletionResultType]::ParameterName, 'What to do for a direction without a mask [default: error, or what the model was trained with]')
             [CompletionResult]::new('--max-steps', '--max-steps', [CompletionResultType]::ParameterName, 'Updates to make in all')
             [CompletionResult]::new('--max-epochs', '--max-epochs', [CompletionResultType]::ParameterName, 'Passes over the data to make in all')
             [CompletionResult]::new('--max-minutes', '--max-minutes', [CompletionResultType]::ParameterName, 'Minutes to train in all, earlier starts included')
@@ -167,6 +261,7 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--both-directions', '--both-directions', [CompletionResultType]::ParameterName, 'Use every pair in both directions (the default)')
             [CompletionResult]::new('--no-both-directions', '--no-both-directions', [CompletionResultType]::ParameterName, 'Use pairs only in the direction they are written')
             [CompletionResult]::new('--reverse', '--reverse', [CompletionResultType]::ParameterName, 'Swap source and target of every pair (with `--no-both-directions`)')
+            [CompletionResult]::new('--foreign-masks', '--foreign-masks', [CompletionResultType]::ParameterName, 'Take masks that were built from the statistics of another model of the same shape')
             [CompletionResult]::new('--log-pairs', '--log-pairs', [CompletionResultType]::ParameterName, 'Log the loss of each direction too')
             [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Continue an unfinished run (the default)')
             [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Move an existing run aside and start afresh')
@@ -192,6 +287,8 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--input-format', '--input-format', [CompletionResultType]::ParameterName, 'Format of the input; else by extension and content')
             [CompletionResult]::new('--on-long', '--on-long', [CompletionResultType]::ParameterName, 'What to do with a source that is longer than the model''s positions')
             [CompletionResult]::new('--max-errors', '--max-errors', [CompletionResultType]::ParameterName, 'The same, for at most N broken lines')
+            [CompletionResult]::new('--masks', '--masks', [CompletionResultType]::ParameterName, 'Neuron masks from `build-masks`: each direction uses its own neurons')
+            [CompletionResult]::new('--unknown-direction', '--unknown-direction', [CompletionResultType]::ParameterName, 'What to do for a direction without a mask [default: error, or what the model was trained with]')
             [CompletionResult]::new('--beam-size', '--beam-size', [CompletionResultType]::ParameterName, 'Hypotheses kept at each step; 1 is greedy search')
             [CompletionResult]::new('--length-penalty', '--length-penalty', [CompletionResultType]::ParameterName, 'Scores are divided by length to this power [default: the model''s, else 1.0]')
             [CompletionResult]::new('--max-new-tokens', '--max-new-tokens', [CompletionResultType]::ParameterName, 'Most tokens of a translation, language and end mark included [default: one and a half times the source and 50 more]')
@@ -217,6 +314,8 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--reverse', '--reverse', [CompletionResultType]::ParameterName, 'Translate each record''s target side into its source language')
             [CompletionResult]::new('--both-directions', '--both-directions', [CompletionResultType]::ParameterName, 'Translate each record both ways: two records out for each one in')
             [CompletionResult]::new('--skip-bad', '--skip-bad', [CompletionResultType]::ParameterName, 'Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3')
+            [CompletionResult]::new('--foreign-masks', '--foreign-masks', [CompletionResultType]::ParameterName, 'Take masks that were built from the statistics of another model of the same shape')
+            [CompletionResult]::new('--no-masks', '--no-masks', [CompletionResultType]::ParameterName, 'All neurons for all directions, also of a model that was trained with masks')
             [CompletionResult]::new('--token-scores', '--token-scores', [CompletionResultType]::ParameterName, 'Log probability of each token in each record')
             [CompletionResult]::new('--score-given', '--score-given', [CompletionResultType]::ParameterName, 'Do not search: score each record''s reference')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Begin with a `header` record')
@@ -303,6 +402,39 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'isogloss;export' {
+            [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Model directory, or a run (its best checkpoint)')
+            [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'The direction, such as `en-de`')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Directory to write')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Directory to write')
+            [CompletionResult]::new('--masks', '--masks', [CompletionResultType]::ParameterName, 'Neuron masks from `build-masks`: each direction uses its own neurons')
+            [CompletionResult]::new('--unknown-direction', '--unknown-direction', [CompletionResultType]::ParameterName, 'What to do for a direction without a mask [default: error, or what the model was trained with]')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Shape of standard output [default: text on a terminal, else jsonl]')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'Progress display')
+            [CompletionResult]::new('--progress-interval', '--progress-interval', [CompletionResultType]::ParameterName, 'Seconds between progress lines when standard error is not a terminal')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colour on standard error')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Every random stream is derived from this number, by name')
+            [CompletionResult]::new('--threads', '--threads', [CompletionResultType]::ParameterName, 'Threads to use; 0 means all')
+            [CompletionResult]::new('--device', '--device', [CompletionResultType]::ParameterName, 'Where to compute: auto, cpu, cuda or cuda:N')
+            [CompletionResult]::new('--dtype', '--dtype', [CompletionResultType]::ParameterName, 'Number format of the computation; default: the checkpoint''s on accelerators, f32 on the CPU')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Settings from a TOML file: one table per command and `[global]`')
+            [CompletionResult]::new('--foreign-masks', '--foreign-masks', [CompletionResultType]::ParameterName, 'Take masks that were built from the statistics of another model of the same shape')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say less; twice: errors only')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more; twice: debug')
+            [CompletionResult]::new('--deterministic', '--deterministic', [CompletionResultType]::ParameterName, 'Refuse kernels and reductions whose result may vary from run to run')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Records on standard output (`--format jsonl`) and errors as records on standard error')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check everything that can be checked, print what would be read and written, and exit')
+            [CompletionResult]::new('--dump-config', '--dump-config', [CompletionResultType]::ParameterName, 'Print the effective settings with the origin of each, and exit')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace an existing output')
+            [CompletionResult]::new('--warnings-as-errors', '--warnings-as-errors', [CompletionResultType]::ParameterName, 'Fail at the end when there were warnings')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'isogloss;inspect' {
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Shape of the answer')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Shape of the answer')
@@ -332,14 +464,23 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
         }
         'isogloss;help' {
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'New model directory: tokenizer trained on the text, random weights')
+            [CompletionResult]::new('profile-neurons', 'profile-neurons', [CompletionResultType]::ParameterValue, 'Count how often each feed-forward neuron fires')
+            [CompletionResult]::new('build-masks', 'build-masks', [CompletionResultType]::ParameterValue, 'Choose each direction''s neurons and measure their overlap')
             [CompletionResult]::new('train', 'train', [CompletionResultType]::ParameterValue, 'Train or fine-tune a model')
             [CompletionResult]::new('translate', 'translate', [CompletionResultType]::ParameterValue, 'Translate text or records, in order')
             [CompletionResult]::new('score', 'score', [CompletionResultType]::ParameterValue, 'BLEU, chrF, TER by direction and group, significance, regression gate')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write one direction''s model as a plain, smaller model directory')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'isogloss;help;init' {
+            break
+        }
+        'isogloss;help;profile-neurons' {
+            break
+        }
+        'isogloss;help;build-masks' {
             break
         }
         'isogloss;help;train' {
@@ -349,6 +490,9 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             break
         }
         'isogloss;help;score' {
+            break
+        }
+        'isogloss;help;export' {
             break
         }
         'isogloss;help;inspect' {

@@ -16,6 +16,12 @@ _isogloss() {
             ",$1")
                 cmd="isogloss"
                 ;;
+            isogloss,build-masks)
+                cmd="isogloss__subcmd__build__subcmd__masks"
+                ;;
+            isogloss,export)
+                cmd="isogloss__subcmd__export"
+                ;;
             isogloss,help)
                 cmd="isogloss__subcmd__help"
                 ;;
@@ -24,6 +30,9 @@ _isogloss() {
                 ;;
             isogloss,inspect)
                 cmd="isogloss__subcmd__inspect"
+                ;;
+            isogloss,profile-neurons)
+                cmd="isogloss__subcmd__profile__subcmd__neurons"
                 ;;
             isogloss,score)
                 cmd="isogloss__subcmd__score"
@@ -34,6 +43,12 @@ _isogloss() {
             isogloss,translate)
                 cmd="isogloss__subcmd__translate"
                 ;;
+            isogloss__subcmd__help,build-masks)
+                cmd="isogloss__subcmd__help__subcmd__build__subcmd__masks"
+                ;;
+            isogloss__subcmd__help,export)
+                cmd="isogloss__subcmd__help__subcmd__export"
+                ;;
             isogloss__subcmd__help,help)
                 cmd="isogloss__subcmd__help__subcmd__help"
                 ;;
@@ -42,6 +57,9 @@ _isogloss() {
                 ;;
             isogloss__subcmd__help,inspect)
                 cmd="isogloss__subcmd__help__subcmd__inspect"
+                ;;
+            isogloss__subcmd__help,profile-neurons)
+                cmd="isogloss__subcmd__help__subcmd__profile__subcmd__neurons"
                 ;;
             isogloss__subcmd__help,score)
                 cmd="isogloss__subcmd__help__subcmd__score"
@@ -59,7 +77,7 @@ _isogloss() {
 
     case "${cmd}" in
         isogloss)
-            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init train translate score inspect help"
+            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init profile-neurons build-masks train translate score export inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,9 +122,245 @@ _isogloss() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        isogloss__subcmd__help)
-            opts="init train translate score inspect help"
+        isogloss__subcmd__build__subcmd__masks)
+            opts="-o -m -f -q -v -h --output --rule --k --k-encoder --k-decoder --k-for --top --model --direction --group-by --groups --combine --merge --overlap --figure --compare --related-by --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rule)
+                    COMPREPLY=($(compgen -W "cumulative random magnitude complement activation top-n" -- "${cur}"))
+                    return 0
+                    ;;
+                --k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --k-encoder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --k-decoder)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --k-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --top)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direction)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --group-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --combine)
+                    COMPREPLY=($(compgen -W "union intersection counts" -- "${cur}"))
+                    return 0
+                    ;;
+                --merge)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --figure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compare)
+                    COMPREPLY=($(compgen -W "varying all" -- "${cur}"))
+                    return 0
+                    ;;
+                --related-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__export)
+            opts="-m -o -f -q -v -h --model --direction --output --masks --unknown-direction --foreign-masks --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direction)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --masks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unknown-direction)
+                    COMPREPLY=($(compgen -W "error dense merged" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help)
+            opts="init profile-neurons build-masks train translate score export inspect help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help__subcmd__build__subcmd__masks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -147,6 +401,20 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help__subcmd__profile__subcmd__neurons)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -418,6 +686,112 @@ _isogloss() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        isogloss__subcmd__profile__subcmd__neurons)
+            opts="-m -o -f -q -v -h --model --output --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --unit --exclude-marks --include-padding --threshold --sums --batch-tokens --format --per-neuron --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --input-format)
+                    COMPREPLY=($(compgen -W "jsonl tsv text" -- "${cur}"))
+                    return 0
+                    ;;
+                --src-lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tgt-lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direction)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-len)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-long)
+                    COMPREPLY=($(compgen -W "skip cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -W "token sentence" -- "${cur}"))
+                    return 0
+                    ;;
+                --threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         isogloss__subcmd__score)
             opts="-m -f -w -b -q -v -h --hyp --ref --input-format --src-lang --tgt-lang --system --metric --tokenize --spm-model --lowercase --smooth-method --smooth-value --effective-order --chrf-char-order --chrf-word-order --chrf-beta --chrf-whitespace --chrf-lowercase --chrf-eps-smoothing --ter-normalized --ter-no-punct --ter-asian-support --ter-case-sensitive --by --groups --average --confidence --ci-level --samples --test --trials --resample-seed --baseline --baseline-system --max-drop --max-p --format --width --short --score-only --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -589,7 +963,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__train)
-            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --masks --unknown-direction --foreign-masks --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -649,6 +1023,14 @@ _isogloss() {
                     ;;
                 --on-long)
                     COMPREPLY=($(compgen -W "skip cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --masks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unknown-direction)
+                    COMPREPLY=($(compgen -W "error dense merged" -- "${cur}"))
                     return 0
                     ;;
                 --max-steps)
@@ -839,7 +1221,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__translate)
-            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --masks --unknown-direction --foreign-masks --no-masks --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -871,6 +1253,14 @@ _isogloss() {
                     ;;
                 --max-errors)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --masks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unknown-direction)
+                    COMPREPLY=($(compgen -W "error dense merged" -- "${cur}"))
                     return 0
                     ;;
                 --beam-size)

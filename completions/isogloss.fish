@@ -49,9 +49,12 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -l warnings-as-errors -d
 complete -c isogloss -n "__fish_isogloss_needs_command" -s h -l help -d 'Print help'
 complete -c isogloss -n "__fish_isogloss_needs_command" -s V -l version -d 'Print version'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "train" -d 'Train or fine-tune a model'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'Translate text or records, in order'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s o -l output -d 'Model directory to write' -r -F
@@ -115,6 +118,104 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dump-config -
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s o -l output -d 'Where the statistics go, such as stats.safetensors' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l input-format -d 'Format of the text; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One source sentence per line; languages by flags'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l src-lang -d 'Source language of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l tgt-lang -d 'Target language of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l direction -d 'Only these directions, such as `en-de`; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l max-len -d 'Longest side in tokens, marks included; default the model\'s limit' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
+cut\t'Keep the beginning'
+error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l unit -d 'What is counted' -r -f -a "token\t'Each token position counts'
+sentence\t'Each sentence counts once, whatever the number of its tokens'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threshold -d 'A value above this is active' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l batch-tokens -d 'Tokens of a batch, padding included' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'A table of layers, over all directions'
+jsonl\t'One `layer_profile` record a direction and layer'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l both-directions -d 'Use every pair in both directions (the default)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l no-both-directions -d 'Use pairs only in the direction they are written'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l exclude-marks -d 'Leave out the positions of language marks'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l include-padding -d 'Count padding positions too, as the method\'s first implementation does; the counts then depend on batches'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l sums -d 'Also sum the values, for means and for `build-masks --rule activation`'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l per-neuron -d 'One `neuron_profile` record for each neuron as well'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s o -l output -d 'Where the masks go, such as masks.safetensors' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l rule -d 'How neurons are chosen' -r -f -a "cumulative\t'The fewest neurons, most active first, that account for k per cent of the activations'
+random\t'The same number of neurons, drawn by chance'
+magnitude\t'The same number of neurons, those with the largest rows of `fc1.weight` (needs `--model`)'
+complement\t'All neurons but those of `cumulative`'
+activation\t'As `cumulative`, by the sums of the values (needs `profile-neurons --sums`)'
+top-n\t'The N most active neurons of each layer (needs `--top`)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l k -d 'Share of the activations to account for, in per cent' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l k-encoder -d 'The same for the encoder [default: --k]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l k-decoder -d 'The same for the decoder [default: --k]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l k-for -d 'The same for some directions, such as `en-*=90` or `*-en:decoder=85`; may be repeated, the last that fits counts' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l top -d 'Neurons of each layer, for `--rule top-n`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s m -l model -d 'The model, for `--rule magnitude`; the statistics must be of it' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l direction -d 'Only these directions, such as `en-de` or `en-*`; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l group-by -d 'One mask for several directions: direction, source, target, or a column of `--groups`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l groups -d 'Labels of languages or directions, such as family: TSV or JSON as for `score`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l combine -d 'How the members of a group become one' -r -f -a "union\t'Neurons that any member keeps'
+intersection\t'Neurons that all members keep'
+counts\t'Counts are added before neurons are chosen'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l merge -d 'A mask for a direction without statistics: `de-fr=de-en+en-fr` takes the encoder of the first and the decoder of the second; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l figure -d 'Write heat maps of each layer and the curve over layers as SVG into this directory' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l compare -d 'Which directions are compared' -r -f -a "varying\t'Encoders of directions into one language, decoders of directions from one language'
+all\t'All with all'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l related-by -d 'Column of `--groups` that tells related languages from others [default: family, if there is one]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'A table of layers, over all groups'
+jsonl\t'One `layer_mask` record a group and layer'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l overlap -d 'Also a `mask_overlap` record for each pair, and `layer_overlap` for each layer'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train -d 'Parallel text to train on; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid -d 'Parallel text to validate on; may be repeated' -r
@@ -131,6 +232,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-len -d '
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
 cut\t'Keep the beginning'
 error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
+dense\t'Use all neurons'
+merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-steps -d 'Updates to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-epochs -d 'Passes over the data to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-minutes -d 'Minutes to train in all, earlier starts included' -r
@@ -189,6 +294,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l config -d 'S
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l both-directions -d 'Use every pair in both directions (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-both-directions -d 'Use pairs only in the direction they are written'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-pairs -d 'Log the loss of each direction too'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'Continue an unfinished run (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
@@ -210,6 +316,10 @@ text\t'One source sentence per line; languages by flags'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l on-long -d 'What to do with a source that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
 error\t'Stop'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-errors -d 'The same, for at most N broken lines' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
+dense\t'Use all neurons'
+merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l beam-size -d 'Hypotheses kept at each step; 1 is greedy search' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l length-penalty -d 'Scores are divided by length to this power [default: the model\'s, else 1.0]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-new-tokens -d 'Most tokens of a translation, language and end mark included [default: one and a half times the source and 50 more]' -r
@@ -243,6 +353,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l list-lan
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l reverse -d 'Translate each record\'s target side into its source language'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l both-directions -d 'Translate each record both ways: two records out for each one in'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l skip-bad -d 'Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-masks -d 'All neurons for all directions, also of a model that was trained with masks'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Log probability of each token in each record'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l score-given -d 'Do not search: score each record\'s reference'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l header -d 'Begin with a `header` record'
@@ -331,6 +443,39 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dump-config 
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l direction -d 'The direction, such as `en-de`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s o -l output -d 'Directory to write' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
+dense\t'Use all neurons'
+merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'A few lines'
+jsonl\t'One `export` record'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s f -l format -d 'Shape of the answer' -r -f -a "text\t'For people'
 json\t'One indented object for each path'
 jsonl\t'One object a line for each path'"
@@ -359,9 +504,12 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-confi
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "translate" -d 'Translate text or records, in order'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init train translate score inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
+use isogloss::formats::neurons::{Block, Side};
+use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::{Data, Entry, write};
 use isogloss::model::Checkpoint;
 use proptest::prelude::*;
@@ -178,12 +181,27 @@ fn tensor_files() {
     assert_eq!(
         r["masks"],
         json!([
-        {"group": "de-en", "kept": 2, "total": 8, "density_frac": 0.25},
-        {"group": "en-de", "kept": 8, "total": 32, "density_frac": 0.25}])
+        {"group": "de-en", "kept": 2, "total": 8, "density_frac": 0.25, "encoder_frac": 0.25},
+        {"group": "en-de", "kept": 8, "total": 32, "density_frac": 0.25, "encoder_frac": 0.25}])
     );
     assert_eq!((&r["tool"], &r["metadata"]["note"]), (&json!("isogloss 9"), &json!("by hand")));
-    tensors(&t, "s.safetensors", Some("neuron_stats"), &[("encoder.layers.0.fc1.active_count", 8)]);
-    assert_eq!(facts(&t, "s.safetensors")["lang_pairs"], json!(["en-de"]));
+    let block = |ffn_dim| BlockStats { ffn_dim, active: vec![3; ffn_dim], sums: Vec::new() };
+    let stats = NeuronStats {
+        lang_pairs: vec!["en-de".into()],
+        blocks: [
+            (Block::new(Side::Encoder, 0), block(4)),
+            (Block::new(Side::Decoder, 0), block(6)),
+        ]
+        .into(),
+        token_count: vec![[5, 7]],
+        sentence_count: vec![2],
+        counting: Some(Counting::default()),
+        base_model_sha256: None,
+    };
+    stats.write(&Provenance::default(), &t.path("s.safetensors"), false).unwrap();
+    let r = facts(&t, "s.safetensors");
+    assert_eq!((&r["lang_pairs"], &r["unit"]), (&json!(["en-de"]), &json!("token")));
+    assert_eq!(r["counts"][0]["decoder_tokens"], 7);
     // Files of others are known by their names.
     for (name, kind) in [
         ("base_model.model.model.encoder.layers.0.fc1.lora_A.weight", "lora"),

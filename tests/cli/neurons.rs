@@ -60,8 +60,11 @@ fn records(text: &str, kind: &str) -> Vec<Value> {
     text.lines().map(parse).filter(|r| r["type"] == kind).collect()
 }
 
-/// Tensors of a safetensors file: type, shape and bytes.
-fn tensors(bytes: &[u8]) -> (BTreeMap<String, (String, Value, Vec<u8>)>, Value) {
+/// Type, shape and bytes.
+type Tensor = (String, Value, Vec<u8>);
+
+/// Tensors and metadata of a safetensors file.
+fn tensors(bytes: &[u8]) -> (BTreeMap<String, Tensor>, Value) {
     let n = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Value = serde_json::from_slice(&bytes[8..8 + n]).unwrap();
     let mut out = BTreeMap::new();

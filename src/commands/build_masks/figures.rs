@@ -142,10 +142,13 @@ fn heat_map(args: &Args, shared: &Shared, block: Block, rule: &str) -> Option<St
     Some(figure.to_svg())
 }
 
+/// Mean, lower and upper quartile of each layer.
+type Points = Vec<(f64, f64, f64)>;
+
 fn curves(shared: &Shared, rule: &str, relations: &[&'static str]) -> String {
     let layers = shared.blocks.keys().map(|b| b.layer + 1).max().unwrap_or(0);
     let ticks: Vec<String> = (0..layers).map(|l| l.to_string()).collect();
-    let mut points: Vec<(String, Vec<(f64, f64, f64)>)> = Vec::new();
+    let mut points: Vec<(String, Points)> = Vec::new();
     for side in Side::BOTH {
         for relation in relations {
             let of = shared.blocks.keys().filter(|b| b.side == side).map(|&b| {
@@ -153,7 +156,7 @@ fn curves(shared: &Shared, rule: &str, relations: &[&'static str]) -> String {
                     .distribution(b, relation)
                     .map_or((f64::NAN, f64::NAN, f64::NAN), |(d, _)| (d.mean, d.p25, d.p75))
             });
-            let own: Vec<_> = of.collect();
+            let own: Points = of.collect();
             let name = match (*relation, &shared.label_name) {
                 ("all", _) | (_, None) => side.to_string(),
                 (relation, Some(label)) => format!("{side}, {relation} {label}"),

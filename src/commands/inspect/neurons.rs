@@ -73,12 +73,18 @@ pub fn masks(
         .iter()
         .map(|(group, blocks)| {
             let (kept, total) = sum(blocks, |_| true);
-            let part = |side: Side| share(sum(blocks, |s| s == side));
-            json!({
-                "group": group, "kept": kept, "total": total,
-                "density_frac": share((kept, total)),
-                "encoder_frac": part(Side::Encoder), "decoder_frac": part(Side::Decoder),
-            })
+            let mut row = Map::new();
+            row.insert("group".into(), group.clone().into());
+            row.insert("kept".into(), kept.into());
+            row.insert("total".into(), total.into());
+            row.insert("density_frac".into(), share((kept, total)).into());
+            for side in Side::BOTH {
+                let own = sum(blocks, |s| s == side);
+                if own.1 > 0 {
+                    row.insert(format!("{side}_frac"), share(own).into());
+                }
+            }
+            Value::Object(row)
         })
         .collect();
     let mean = mean_density(&masks);
