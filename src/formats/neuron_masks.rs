@@ -100,6 +100,7 @@ impl NeuronMasks {
         let mut groups: BTreeMap<String, GroupMasks> = BTreeMap::new();
         for name in file.names() {
             let parsed = name.strip_suffix(".mask").and_then(|n| n.split_once('.'));
+            let parsed = parsed.filter(|(group, _)| !group.is_empty());
             let Some((group, block)) = parsed.and_then(|(g, m)| Some((g, Block::parse(m)?))) else {
                 return Err(Error::artifact("tensor is no neuron mask")
                     .at(path)

@@ -4,6 +4,10 @@
 use std::path::Path;
 
 use isogloss::formats::hf::read_json;
+use isogloss::formats::neuron_masks::{GroupMasks, NeuronMasks};
+use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
+use isogloss::formats::neurons::{Block, Side};
+use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::TensorFile;
 use isogloss::io::Input;
 use isogloss::model::{Checkpoint, ModelConfig};
@@ -57,6 +61,34 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(FIXTURE).join(name)).unwrap()
 }
 
+/// The bytes of small statistics and masks.
+fn neurons() -> (Vec<u8>, Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let blocks = [Block::new(Side::Encoder, 0), Block::new(Side::Decoder, 0)];
+    let lang_pairs = vec!["a-b".to_string(), "b-a".to_string()];
+    let block = BlockStats { ffn_dim: 3, active: vec![1, 2, 3, 4, 5, 6], sums: vec![0.5; 6] };
+    let stats = NeuronStats {
+        lang_pairs: lang_pairs.clone(),
+        blocks: blocks.into_iter().map(|b| (b, block.clone())).collect(),
+        token_count: vec![[7, 8]; 2],
+        sentence_count: vec![2, 2],
+        counting: Some(Counting::default()),
+        base_model_sha256: Some("abc".into()),
+    };
+    stats.write(&Provenance::default(), &path, true).unwrap();
+    let stats = std::fs::read(&path).unwrap();
+    let own: GroupMasks = blocks.into_iter().map(|b| (b, vec![true, false, true])).collect();
+    let masks = NeuronMasks {
+        groups: lang_pairs.iter().map(|p| (p.clone(), own.clone())).collect(),
+        group_kind: "direction".into(),
+        members: lang_pairs.iter().map(|p| (p.clone(), vec![p.clone()])).collect(),
+        ..NeuronMasks::default()
+    };
+    masks.write(&Provenance::default(), &path, true).unwrap();
+    (stats, std::fs::read(&path).unwrap())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -89,6 +121,26 @@ proptest! {
         if let Err(e) = Checkpoint::open(dir.path()) {
             prop_assert_eq!(e.exit_code() as i32, 4);
         }
+    }
+
+    /// What reads must be whole: it can be written again.
+    #[test]
+    fn damaged_neuron_files(stats in damaged(neurons().0), masks in damaged(neurons().1)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("stats"), stats).unwrap();
+        std::fs::write(path("masks"), masks).unwrap();
+        match NeuronStats::read(&path("stats")) {
+            Ok(stats) => stats.write(&Provenance::default(), &path("again"), true).unwrap(),
+            Err(e) => prop_assert_eq!(e.exit_code() as i32, 4),
+        }
+        match NeuronMasks::read(&path("masks")) {
+            Ok(masks) => masks.write(&Provenance::default(), &path("again"), true).unwrap(),
+            Err(e) => prop_assert_eq!(e.exit_code() as i32, 4),
+        }
+        // A file of the other kind is neither.
+        std::fs::write(path("stats"), neurons().1).unwrap();
+        prop_assert!(NeuronStats::read(&path("stats")).is_err());
     }
 
     #[test]

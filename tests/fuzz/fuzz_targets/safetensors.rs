@@ -1,6 +1,8 @@
 //! Law: a file opens and every tensor in it reads, or there is an error.
 #![no_main]
 
+use isogloss::formats::neuron_masks::NeuronMasks;
+use isogloss::formats::neuron_stats::NeuronStats;
 use isogloss::formats::safetensors::TensorFile;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
@@ -12,4 +14,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             let _ = file.f32_values(&name, None);
         }
     }
+    let _ = NeuronStats::read(&path);
+    let _ = NeuronMasks::read(&path);
 });
