@@ -1,10 +1,17 @@
 #!/bin/sh
-# Loss of each run on the held-out text, in nats per target token: the last checkpoint's, and that of
-# the average of the last ones. Each argument is what `isogloss train` printed.
+# Losses of runs on the held-out text, in nats per target token: the last checkpoint's, and that of
+# the average of the last ones. Each argument is the log.jsonl of a run; a run's name is its folder.
+set -eu
 printf '%-12s %8s %8s\n' run last average
 for log in "$@"; do
-    awk -v name="$(basename "$log" .log)" '
-        $1 == "valid" && $3 == "all" { for (i = 4; i < NF; i++) if ($i == "nll") v[++n] = $(i + 1) }
-        END { printf "%-12s %8s %8s\n", name, v[n - 1], v[n] }' "$log"
+    test -r "$log" || { echo "held-out-loss: cannot read $log" >&2; exit 1; }
+    awk -v name="$(basename "$(dirname "$log")")" '
+        /"type":"valid"/ && /"group":"all"/ {
+            split($0, part, "\"nll\":"); split(part[2], value, ","); v[++n] = value[1]
+        }
+        END {
+            if (n < 2) { print "held-out-loss: no two validations of " name > "/dev/stderr"; exit 1 }
+            printf "%-12s %8.4f %8.4f\n", name, v[n - 1], v[n]
+        }' "$log"
 done
 echo

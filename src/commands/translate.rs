@@ -103,7 +103,11 @@ pub struct Args {
     #[command(flatten)]
     pub neuron_masks: MaskArgs,
     /// All neurons for all directions, also of a model that was trained with masks
-    #[arg(long, conflicts_with = "masks", help_heading = "Neuron masks")]
+    #[arg(
+        long,
+        conflicts_with_all = ["masks", "unknown_direction", "foreign_masks"],
+        help_heading = "Neuron masks"
+    )]
     pub no_masks: bool,
 
     /// Hypotheses kept at each step; 1 is greedy search

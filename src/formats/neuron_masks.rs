@@ -32,6 +32,8 @@ pub struct NeuronMasks {
     pub rule: Option<String>,
     /// Fingerprint of the model the statistics are of.
     pub base_model_sha256: Option<String>,
+    /// How the activations were counted.
+    pub counting: Option<String>,
     /// The file the masks were read from, as it was.
     pub file: Option<Arc<[u8]>>,
 }
@@ -60,7 +62,11 @@ impl NeuronMasks {
         let mut metadata = provenance.metadata("neuron_masks");
         metadata.insert("group_kind".into(), self.group_kind.clone());
         metadata.insert("members".into(), serde_json::json!(self.members).to_string());
-        for (key, value) in [("rule", &self.rule), ("base_model_sha256", &self.base_model_sha256)] {
+        for (key, value) in [
+            ("rule", &self.rule),
+            ("counting", &self.counting),
+            ("base_model_sha256", &self.base_model_sha256),
+        ] {
             if let Some(value) = value {
                 metadata.insert(key.into(), value.clone());
             }
@@ -135,6 +141,7 @@ impl NeuronMasks {
             group_kind: metadata.get("group_kind").cloned().unwrap_or_else(|| "direction".into()),
             members,
             rule: metadata.get("rule").cloned(),
+            counting: metadata.get("counting").cloned(),
             base_model_sha256: metadata.get("base_model_sha256").cloned(),
             file: Some(kept),
         })

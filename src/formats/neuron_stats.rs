@@ -5,6 +5,7 @@
 //! `…fc1.sum_activation` F32. Pairs, sides and what was counted stand in the metadata.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use ::safetensors::tensor::Dtype;
@@ -26,6 +27,20 @@ pub struct Counting {
     pub padding: bool,
     /// A value above it is active.
     pub threshold: f32,
+}
+
+impl fmt::Display for Counting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let with = |yes: bool| if yes { "with" } else { "without" };
+        write!(
+            f,
+            "by {}, {} marks, {} padding, above {}",
+            self.unit,
+            with(self.marks),
+            with(self.padding),
+            self.threshold
+        )
+    }
 }
 
 impl Default for Counting {

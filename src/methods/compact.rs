@@ -4,9 +4,11 @@
 //! gets the width of its widest layer, and narrower layers are filled up with neurons that do
 //! nothing: zero weights and zero bias.
 
+use std::cell::RefCell;
+
 use crate::error::{Error, Result};
 use crate::kernels::masked::{Block, Compact};
-use crate::model::seam::NeuronMask;
+use crate::model::seam::{LayerParts, NeuronMask};
 use crate::model::{DirectionParts, ModelConfig};
 
 /// Reads the parameters of the smaller model from those of the full one.
@@ -14,20 +16,26 @@ pub struct CompactModel<'a> {
     full: &'a ModelConfig,
     config: ModelConfig,
     parts: &'a DirectionParts,
+    /// The layer gathered last: its parameters are asked for one after another.
+    last: RefCell<Option<(String, Compact)>>,
+}
+
+/// Neurons that each layer of a side keeps.
+fn kept(layers: &[LayerParts], ffn: usize) -> Vec<usize> {
+    layers.iter().map(|l| l.neurons.as_ref().map_or(ffn, |m| m.kept().len())).collect()
 }
 
 impl<'a> CompactModel<'a> {
     pub fn new(full: &'a ModelConfig, parts: &'a DirectionParts) -> Self {
-        let widest = |layers: &[crate::model::seam::LayerParts], ffn: usize| {
-            let kept = layers.iter().map(|l| l.neurons.as_ref().map_or(ffn, |m| m.kept().len()));
-            kept.max().unwrap_or(ffn).max(1)
+        let widest = |layers: &[LayerParts], ffn: usize| {
+            kept(layers, ffn).into_iter().max().unwrap_or(ffn).max(1)
         };
         let config = ModelConfig {
             encoder_ffn_dim: widest(&parts.encoder, full.encoder_ffn_dim),
             decoder_ffn_dim: widest(&parts.decoder, full.decoder_ffn_dim),
             ..full.clone()
         };
-        Self { full, config, parts }
+        Self { full, config, parts, last: RefCell::new(None) }
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -36,9 +44,6 @@ impl<'a> CompactModel<'a> {
 
     /// Neurons that each layer of encoder and decoder keeps.
     pub fn widths(&self) -> [Vec<usize>; 2] {
-        let kept = |layers: &[crate::model::seam::LayerParts], ffn: usize| {
-            layers.iter().map(|l| l.neurons.as_ref().map_or(ffn, |m| m.kept().len())).collect()
-        };
         [
             kept(&self.parts.encoder, self.full.encoder_ffn_dim),
             kept(&self.parts.decoder, self.full.decoder_ffn_dim),
@@ -56,7 +61,24 @@ impl<'a> CompactModel<'a> {
         else {
             return full(name, shape);
         };
-        let fc1 = name.contains(".fc1.");
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|(l, _)| l != layer) {
+            *last = Some((layer.to_string(), self.gather(layer, full)?));
+        }
+        let Some((_, small)) = &*last else { return Err(Error::bug("no layer was gathered")) };
+        Ok(match (name.contains(".fc1."), part) {
+            (true, "weight") => small.w1.clone(),
+            (true, _) => small.b1.clone(),
+            (false, "weight") => small.w2.clone(),
+            (false, _) => small.b2.clone(),
+        })
+    }
+
+    fn gather(
+        &self,
+        layer: &str,
+        full: impl Fn(&str, &[usize]) -> Result<Vec<f32>>,
+    ) -> Result<Compact> {
         let (mask, ffn, width) = self.layer(layer)?;
         let d = self.full.d_model;
         let w1 = full(&format!("{layer}.fc1.weight"), &[ffn, d])?;
@@ -65,14 +87,7 @@ impl<'a> CompactModel<'a> {
         let b2 = full(&format!("{layer}.fc2.bias"), &[d])?;
         let all: Vec<u32> = (0..ffn as u32).collect();
         let kept = mask.map_or(&all[..], |m| m.kept());
-        let block = Block { w1: &w1, b1: &b1, w2: &w2, b2: &b2, width: d };
-        let small = Compact::gather(block, kept, width);
-        Ok(match (fc1, part) {
-            (true, "weight") => small.w1,
-            (true, _) => small.b1,
-            (false, "weight") => small.w2,
-            (false, _) => small.b2,
-        })
+        Ok(Compact::gather(Block { w1: &w1, b1: &b1, w2: &w2, b2: &b2, width: d }, kept, width))
     }
 
     /// Mask, full width and width of a layer such as `model.encoder.layers.2`.

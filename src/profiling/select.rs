@@ -143,6 +143,8 @@ mod tests {
         assert_eq!(kept(&[0, 0, 0], "95"), [0]);
         assert_eq!(kept(&[0, 0, 0], "0"), [0]);
         assert_eq!(kept(&[10, 10, 10, 10], "51"), [0, 1, 2]);
+        // Section 15 (d): all of them where none is dead.
+        assert_eq!(kept(&[9, 1, 5], "100"), [0, 1, 2]);
     }
 
     #[test]

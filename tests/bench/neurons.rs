@@ -233,7 +233,7 @@ fn main() -> Outcome {
         let part = args.first().is_none_or(|a| a == what);
         part && args.get(1).is_none_or(|s| s == shape)
     };
-    println!("{threads} threads; medians of {TURNS} turns");
+    println!("{threads} threads; medians of {TURNS} turns, of profiling {}", 2 * TURNS);
     for shape in ["A", "B"] {
         if asked("train", shape) {
             train(shape, 1024)?;

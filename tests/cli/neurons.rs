@@ -171,6 +171,9 @@ fn records_add_up() {
 #[test]
 fn a_masked_run_from_start_to_export() {
     let t = prepared();
+    // Few neurons, so that it shows when they are all used.
+    let build = ["build-masks", "-q", "--k", "40", "--force", "-o", "masks.safetensors"];
+    t.isogloss(build).arg("stats.safetensors").run().ok();
     let train = [
         "train",
         "-q",
@@ -189,18 +192,18 @@ fn a_masked_run_from_start_to_export() {
         "--warmup-steps",
         "4",
         "--valid-metric",
-        "bleu",
+        "chrf",
         "--save-every",
         "5",
         "-o",
     ];
-    t.isogloss(train).args(["run", "--max-steps", "10"]).run().ok();
+    t.isogloss(train).args(["run", "--max-steps", "30"]).run().ok();
     // Stopped and continued, the same.
-    t.isogloss(train).args(["halves", "--max-steps", "5"]).run().ok();
-    t.isogloss(train).args(["halves", "--max-steps", "10"]).run().ok();
-    let last = "checkpoints/step-00000010/model.safetensors";
+    t.isogloss(train).args(["halves", "--max-steps", "15"]).run().ok();
+    t.isogloss(train).args(["halves", "--max-steps", "30"]).run().ok();
+    let last = "checkpoints/step-00000030/model.safetensors";
     assert_eq!(file(&t, &format!("run/{last}")), file(&t, &format!("halves/{last}")));
-    let carried = "run/checkpoints/step-00000010/neuron_masks.safetensors";
+    let carried = "run/checkpoints/step-00000030/neuron_masks.safetensors";
     assert_eq!(file(&t, carried), file(&t, "masks.safetensors"));
 
     let translate = |args: &[&str]| {
@@ -219,7 +222,39 @@ fn a_masked_run_from_start_to_export() {
     assert_eq!(body(&translate(&["-m", "run", "--masks", "masks.safetensors"])), body(&own));
     assert_ne!(body(&translate(&["-m", "run", "--no-masks"])), body(&own));
     let signature = |s: &str| records(s, "header")[0]["signature"].as_str().unwrap().to_string();
-    assert!(signature(&own).contains("|mask:neuron_masks@k80@"), "{}", signature(&own));
+    assert!(signature(&own).contains("|mask:neuron_masks@k40@"), "{}", signature(&own));
+
+    // Validation scored, and measured the loss of, the masked model.
+    let log = |run: &str| records(&t.read(&format!("{run}/log.jsonl")), "valid");
+    let all = |run: &str, key: &str| {
+        let of = log(run).into_iter().rfind(|r| r["group"] == "all").unwrap();
+        of[key].as_f64().unwrap()
+    };
+    let last = ["-m", "run/checkpoints/step-00000030"];
+    let by_pair = |rows: Vec<Value>, key: &str| -> BTreeMap<String, f64> {
+        let own = rows.iter().filter_map(|r| Some((r["lang_pair"].as_str()?, r[key].as_f64()?)));
+        own.map(|(pair, value)| (pair.to_string(), value)).collect()
+    };
+    let scored = |more: &[&str]| {
+        let greedy = ["translate", "-q", "--beam-size", "1", "--both-directions", "dev.jsonl"];
+        t.write("hyp.jsonl", t.isogloss(greedy).args(last).args(more).run().ok().stdout());
+        let score = ["score", "-q", "--metric", "chrf", "--json", "hyp.jsonl"];
+        by_pair(records(&t.isogloss(score).run().ok().stdout(), "score"), "value")
+    };
+    let (logged, masked) = (by_pair(log("run"), "chrf"), scored(&[]));
+    assert_eq!(logged.len(), 4);
+    assert!(logged.iter().all(|(p, v)| (v - masked[p]).abs() < 1e-6), "{logged:?} {masked:?}");
+    assert_ne!(scored(&["--no-masks"]), masked);
+    // One update too small to matter, with the masks and without.
+    for (out, masks) in [("with", &["--masks", "masks.safetensors"][..]), ("without", &[])] {
+        let still =
+            ["train", "-q", "--train", "train.jsonl", "--valid", "dev.jsonl", "--lr", "1e-12"];
+        let still = t.isogloss(still).args(last).args(masks).args(["--max-steps", "1", "-o", out]);
+        still.run().ok();
+    }
+    let nll = all("run", "nll");
+    assert!((all("with", "nll") - nll).abs() < 1e-4, "{} {nll}", all("with", "nll"));
+    assert!((all("without", "nll") - nll).abs() > 1e-3);
 
     let export = ["export", "-q", "-m", "run", "--direction", "aa-bb", "-o", "small"];
     let record = records(&t.isogloss(export).run().ok().stdout(), "export").remove(0);
@@ -242,7 +277,7 @@ fn a_masked_run_from_start_to_export() {
     let dir = format!("run/checkpoints/{}", best.split_whitespace().next().unwrap());
     let facts = t.isogloss(["inspect", "--format", "json", &dir]).run().ok().stdout();
     let facts: Value = serde_json::from_str(&facts).unwrap();
-    assert_eq!(facts["neuron_masks"]["rule"], "k80");
+    assert_eq!(facts["neuron_masks"]["rule"], "k40");
     assert!(facts["neuron_masks"]["encoder_layers_saved_frac"].as_f64().unwrap() > 0.0);
 }
 

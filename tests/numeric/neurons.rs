@@ -181,6 +181,51 @@ fn counts_are_additive_and_know_no_order() {
     }
 }
 
+/// More text than is encoded at once: pieces of a batch are counted like any other.
+#[test]
+fn long_batches_are_counted_piece_by_piece() {
+    let golden = golden();
+    let case = &golden["cases"]["even"];
+    let model = model("even", Isa::detect());
+    let text: Text =
+        text(case).into_iter().map(|(d, pairs)| (d, vec![pairs; 80].concat())).collect();
+    for (convention, counting) in conventions().into_iter().filter(|(n, _)| *n != "padded") {
+        let large = ProfileOptions { batch_tokens: 100_000, ..options(counting.clone()) };
+        let stats = profile(&model, 2, &text, large);
+        assert!(stats.token_count.iter().any(|[encoder, _]| *encoder > 1024));
+        for (i, pair) in stats.lang_pairs.iter().enumerate() {
+            for (module, m) in case["directions"][pair]["modules"].as_object().unwrap() {
+                let want: Vec<u64> = counts(&m[convention]).iter().map(|c| c * 80).collect();
+                let got = stats.counts(Block::parse(module).unwrap(), i).unwrap();
+                assert_eq!(got, want, "{pair} {module} {convention}");
+            }
+        }
+    }
+}
+
+/// A model whose decoder starts with the padding token (as some are published) counts like any
+/// other: padding is a place, not an id.
+#[test]
+fn a_start_token_that_is_the_padding_token_is_no_padding() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = data().join("training/even");
+    std::fs::copy(from.join("model.safetensors"), dir.path().join("model.safetensors")).unwrap();
+    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["decoder_start_token_id"] = config["pad_token_id"].clone();
+    std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    let model = InferenceModel::from_checkpoint(&Checkpoint::open(dir.path()).unwrap()).unwrap();
+    let text = text(&golden()["cases"]["even"]);
+    let padded = Counting { padding: true, ..Counting::default() };
+    for counting in [Counting::default(), padded] {
+        let stats = profile(&model, 1, &text, options(counting));
+        for b in stats.blocks.values() {
+            assert!(b.active.iter().sum::<u64>() > 0 && b.sums.iter().all(|s| s.is_finite()));
+        }
+        assert!(stats.blocks[&Block::new(Side::Decoder, 1)].active.iter().any(|c| *c > 0));
+    }
+}
+
 /// Padding does depend on the batch: alone, a sentence has none.
 #[test]
 fn padding_is_counted_only_when_asked_and_only_where_there_is_any() {

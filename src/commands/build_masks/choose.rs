@@ -72,6 +72,7 @@ impl Chosen {
                 group_kind: args.group_by.clone(),
                 rule: Some(source.rule_name()),
                 base_model_sha256: stats.base_model_sha256.clone(),
+                counting: stats.counting.as_ref().map(ToString::to_string),
                 ..NeuronMasks::default()
             },
             records: Vec::new(),

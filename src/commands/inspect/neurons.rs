@@ -59,7 +59,7 @@ pub fn masks(
     metadata: &mut BTreeMap<String, String>,
     options: Options,
 ) -> Result<Facts> {
-    let mut out = take(metadata, &["group_kind", "rule", "base_model_sha256"]);
+    let mut out = take(metadata, &["group_kind", "rule", "counting", "base_model_sha256"]);
     let members = metadata.remove("members");
     if options.quick {
         return Ok(out);

@@ -210,7 +210,7 @@ impl<'m> Decoder<'m> {
                         }
                         for r in first..first + number {
                             pointers.clear();
-                            let padding = watch.is_some() && rows[r].token == c.pad_token_id;
+                            let padding = watch.is_some_and(|w| w.is_padding(r));
                             let seen = rows[r].position + usize::from(!padding);
                             pointers.extend(cache.keys(l, rows[r].beam, seen).map(KeyPtr));
                             for offset in (own..own + span).step_by(head_dim) {

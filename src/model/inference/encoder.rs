@@ -37,9 +37,9 @@ impl InferenceModel {
         let ffn = c.encoder_ffn_dim.max(2 * d);
         work.prepare(team.threads(), tokens, d, ffn, longest);
 
-        let padding = |s: &[u32]| watch.is_some() && s.last() == Some(&c.pad_token_id);
+        let padded = |i: usize| watch.is_some_and(|w| w.ends_in_padding(i));
         let seen: Vec<usize> =
-            sentences.iter().map(|s| s.len() - usize::from(padding(s))).collect();
+            sentences.iter().enumerate().map(|(i, s)| s.len() - usize::from(padded(i))).collect();
         let mut spans = Vec::with_capacity(sentences.len());
         let mut start = 0;
         for s in sentences {

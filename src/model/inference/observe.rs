@@ -37,14 +37,6 @@ impl BlockActivity {
     pub fn sums(&self) -> impl Iterator<Item = f64> + '_ {
         self.sums.iter().map(|s| *s as f64 / SUM_SCALE)
     }
-    fn add(&mut self, other: &Self) {
-        for (a, b) in self.active.iter_mut().zip(&other.active) {
-            *a += b;
-        }
-        for (a, b) in self.sums.iter_mut().zip(&other.sums) {
-            *a = a.saturating_add(*b);
-        }
-    }
 }
 
 /// Counts of all blocks of a model, in the order of the layers.
@@ -67,13 +59,6 @@ impl Activity {
             decoder: vec![block(config.decoder_ffn_dim); config.decoder_layers],
         }
     }
-    /// Adds the counts of other text.
-    pub fn add(&mut self, other: &Self) {
-        let blocks = self.encoder.iter_mut().chain(&mut self.decoder);
-        for (a, b) in blocks.zip(other.encoder.iter().chain(&other.decoder)) {
-            a.add(b);
-        }
-    }
 }
 
 /// A sentence pair as the two sides read it.
@@ -90,15 +75,29 @@ pub struct ForcedPair {
     pub input_weights: Vec<u32>,
 }
 
+impl ForcedPair {
+    fn source(&self) -> Counted<'_> {
+        (&self.src, &self.src_weights)
+    }
+    fn target(&self) -> Counted<'_> {
+        (&self.input, &self.input_weights)
+    }
+}
+
 /// The counts as the threads of a pass see them.
 pub(super) struct Watch<'a> {
     options: ActivityOptions,
     blocks: Vec<(SharedMut<'a, u64>, SharedMut<'a, i64>)>,
     /// Of each row.
     weights: &'a [u32],
-    /// First row and number of rows of each sentence.
+    /// First row and number of rows of each sentence, padding included.
     sentences: Vec<(usize, usize)>,
+    /// Whether the last row of each sentence is padding.
+    padded: Vec<bool>,
 }
+
+/// A side of a sentence: its tokens, and how often each position counts.
+type Counted<'a> = (&'a [u32], &'a [u32]);
 
 /// Columns of a piece of work: their counts stay in the first-level cache.
 const PIECE: usize = 512;
@@ -108,20 +107,31 @@ impl<'a> Watch<'a> {
         options: ActivityOptions,
         blocks: &'a mut [BlockActivity],
         weights: &'a [u32],
-        lengths: impl Iterator<Item = usize>,
+        sides: impl Iterator<Item = Counted<'a>>,
     ) -> Self {
         let blocks = blocks
             .iter_mut()
             .map(|b| (SharedMut::new(&mut b.active[..]), SharedMut::new(&mut b.sums[..])))
             .collect();
         let mut first = 0;
-        let sentences = lengths
-            .map(|n| {
-                first += n;
-                (first - n, n)
+        let (sentences, padded) = sides
+            .map(|(tokens, weights)| {
+                first += weights.len();
+                ((first - weights.len(), weights.len()), weights.len() > tokens.len())
             })
-            .collect();
-        Self { options, blocks, weights, sentences }
+            .unzip();
+        Self { options, blocks, weights, sentences, padded }
+    }
+
+    /// Whether the last row of a sentence is padding.
+    pub fn ends_in_padding(&self, sentence: usize) -> bool {
+        self.padded[sentence]
+    }
+    /// Whether a row is padding.
+    pub fn is_padding(&self, row: usize) -> bool {
+        let after = self.sentences.partition_point(|(first, _)| *first <= row);
+        let (first, rows) = self.sentences[after - 1];
+        self.padded[after - 1] && row + 1 == first + rows
     }
 
     /// One phase: counts the inner values of a layer.
@@ -170,12 +180,17 @@ impl Decoder<'_> {
         activity: Option<&mut Activity>,
     ) {
         let pad = self.model().config().pad_token_id;
-        let padded = |tokens: &[u32], weights: &[u32]| {
+        // The weights decide how many rows are looked at.
+        let fits = |(tokens, weights): Counted<'_>| {
+            !tokens.is_empty() && (tokens.len()..=tokens.len() + 1).contains(&weights.len())
+        };
+        assert!(pairs.iter().all(|p| fits(p.source()) && fits(p.target())));
+        let padded = |(tokens, weights): Counted<'_>| {
             let mut ids = tokens.to_vec();
             ids.extend((weights.len() > tokens.len()).then_some(pad));
             ids
         };
-        let sources: Vec<Vec<u32>> = pairs.iter().map(|p| padded(&p.src, &p.src_weights)).collect();
+        let sources: Vec<Vec<u32>> = pairs.iter().map(|p| padded(p.source())).collect();
         let sources: Vec<&[u32]> = sources.iter().map(Vec::as_slice).collect();
         let (options, encoder, decoder) = match activity {
             Some(a) => (Some(a.options), &mut a.encoder[..], &mut a.decoder[..]),
@@ -183,28 +198,26 @@ impl Decoder<'_> {
         };
         // Sources are encoded in the pieces `admit` would take.
         let mut slots = Vec::with_capacity(pairs.len());
-        let mut at = 0;
-        while at < pairs.len() {
-            let n = Self::encoded_together(&sources[at..]);
-            let counted: Vec<u32> =
-                pairs[at..at + n].iter().flat_map(|p| &p.src_weights).copied().collect();
-            let watch = options.map(|o| {
-                Watch::new(o, &mut *encoder, &counted, sources[at..at + n].iter().map(|s| s.len()))
-            });
-            slots.extend(self.admit_watched(weights, &sources[at..at + n], watch.as_ref()));
-            at += n;
+        let mut rest = pairs;
+        while !rest.is_empty() {
+            let at = slots.len();
+            let (now, later) = rest.split_at(Self::encoded_together(&sources[at..]));
+            rest = later;
+            let counted: Vec<u32> = now.iter().flat_map(|p| &p.src_weights).copied().collect();
+            let sides = now.iter().map(ForcedPair::source);
+            let watch = options.map(|o| Watch::new(o, &mut *encoder, &counted, sides));
+            let encoded = &sources[at..at + now.len()];
+            slots.extend(self.admit_watched(weights, encoded, watch.as_ref()));
         }
         let mut rows = Vec::new();
         for (pair, &slot) in pairs.iter().zip(&slots) {
-            for (position, token) in
-                padded(&pair.input, &pair.input_weights).into_iter().enumerate()
-            {
+            for (position, token) in padded(pair.target()).into_iter().enumerate() {
                 rows.push(Row { slot, beam: 0, token, position });
             }
         }
         let counted: Vec<u32> = pairs.iter().flat_map(|p| &p.input_weights).copied().collect();
-        let lengths = pairs.iter().map(|p| p.input_weights.len());
-        let watch = options.map(|o| Watch::new(o, &mut *decoder, &counted, lengths));
+        let sides = pairs.iter().map(ForcedPair::target);
+        let watch = options.map(|o| Watch::new(o, &mut *decoder, &counted, sides));
         self.step_watched(weights, &rows, &[], 0, watch.as_ref());
         for slot in slots {
             self.release(slot);

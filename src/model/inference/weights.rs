@@ -90,17 +90,6 @@ impl FeedForward {
             fc2: pack(&block.w2, &block.b2, inner),
         }
     }
-
-    /// `fc1.weight`, `fc1.bias`, `fc2.weight`, `fc2.bias` of the block as it runs, row-major.
-    pub fn to_values(&self) -> [Vec<f32>; 4] {
-        let (ffn, width) = (self.fc1.weight.n(), self.fc1.weight.k());
-        [
-            self.fc1.weight.to_rows(),
-            self.fc1.bias()[..ffn].to_vec(),
-            self.fc2.weight.to_rows(),
-            self.fc2.bias()[..width].to_vec(),
-        ]
-    }
 }
 
 /// The norms behind the last layer of each side.
