@@ -46,7 +46,7 @@ pub struct NeuronProfile {
 }
 
 /// The mask of one block.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(tag = "type", rename = "layer_mask")]
 pub struct LayerMask {
     pub group: String,

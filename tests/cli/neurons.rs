@@ -8,29 +8,15 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::support::Sandbox;
-
-fn corpus(n: usize, salt: usize) -> String {
-    let digits = ["nul", "uno", "dos", "tri", "kat", "kin", "ses", "sep", "ok", "nau"];
-    let mut out = String::new();
-    for i in salt..salt + n {
-        let a: Vec<&str> = (0..3 + i % 3).map(|k| digits[(i * 7 + k * (3 + i % 4)) % 10]).collect();
-        let b: Vec<&str> = a.iter().rev().copied().collect();
-        let (lang, t) = if i % 3 == 0 { ("cc", &a) } else { ("bb", &b) };
-        let record = serde_json::json!({
-            "src_lang": "aa", "tgt_lang": lang, "src": a.join(" "), "tgt": t.join(" "),
-        });
-        out.push_str(&format!("{record}\n"));
-    }
-    out
-}
+use crate::train::corpus_from;
 
 /// A directory with text, a model, its statistics and masks, made once.
 fn base() -> PathBuf {
     static BASE: OnceLock<Sandbox> = OnceLock::new();
     let t = BASE.get_or_init(|| {
         let t = Sandbox::new();
-        t.write("train.jsonl", corpus(120, 0));
-        t.write("dev.jsonl", corpus(30, 500));
+        t.write("train.jsonl", corpus_from(0, 120));
+        t.write("dev.jsonl", corpus_from(500, 30));
         let init = ["init", "-q", "-o", "model", "--vocab-size", "60", "--preset", "tiny"];
         t.isogloss(init).arg("train.jsonl").run().ok();
         let profile = ["profile-neurons", "-q", "-m", "model", "-o", "stats.safetensors", "--sums"];

@@ -10,9 +10,14 @@ use crate::support::Sandbox;
 
 /// Number words in three toy languages: `aa` counts, `bb` counts backwards, `cc` repeats.
 fn corpus(n: usize) -> String {
+    corpus_from(0, n)
+}
+
+/// The same, beginning further on.
+pub fn corpus_from(first: usize, n: usize) -> String {
     let digits = ["nul", "uno", "dos", "tri", "kat", "kin", "ses", "sep", "ok", "nau"];
     let mut out = String::new();
-    for i in 0..n {
+    for i in first..first + n {
         let a: Vec<&str> = (0..3 + i % 3).map(|k| digits[(i * 7 + k * (3 + i % 4)) % 10]).collect();
         let b: Vec<&str> = a.iter().rev().copied().collect();
         let (lang, t) = if i % 3 == 0 { ("cc", &a) } else { ("bb", &b) };

@@ -130,19 +130,10 @@ impl Chosen {
                 .hint("`--direction` leaves directions out"));
         }
         for (block, flags) in &masks {
-            let kept = flags.iter().filter(|f| **f).count() as u64;
             self.records.push(LayerMask {
-                group: new.into(),
                 group_kind: "merged".into(),
-                side: block.side.to_string(),
-                layer: block.layer,
-                module: block.to_string(),
-                kept,
-                total: flags.len() as u64,
-                density_frac: round6(kept as f64 / flags.len().max(1) as f64),
                 rule: format!("merged {from}"),
-                k: None,
-                covered_frac: None,
+                ..layer_mask(new, *block, flags)
             });
         }
         self.masks.groups.insert(new.into(), masks);
@@ -291,27 +282,35 @@ impl Source<'_> {
                 of.map(|(c, _)| u128::from(*c)).sum()
             };
             let (covered, total) = (sum(false), sum(true));
-            let kept = flags.iter().filter(|f| **f).count() as u64;
             let shares: Vec<f64> = members
                 .iter()
                 .map(|&i| self.thresholds.of(&self.stats.lang_pairs[i], block.side).percent())
                 .collect();
             let single = shares.iter().all(|s| *s == shares[0]).then_some(shares[0]);
             records.push(LayerMask {
-                group: group.into(),
                 group_kind: self.args.group_by.clone(),
-                side: block.side.to_string(),
-                layer: block.layer,
-                module: block.to_string(),
-                kept,
-                total: flags.len() as u64,
-                density_frac: round6(kept as f64 / flags.len().max(1) as f64),
                 rule: self.args.rule.as_str().into(),
                 k: single.filter(|_| self.args.rule != Rule::TopN),
                 covered_frac: Some(round6(covered as f64 / total.max(1) as f64)),
+                ..layer_mask(group, block, flags)
             });
         }
         Ok(())
+    }
+}
+
+/// What is told of any mask.
+fn layer_mask(group: &str, block: Block, flags: &[bool]) -> LayerMask {
+    let kept = flags.iter().filter(|f| **f).count() as u64;
+    LayerMask {
+        group: group.into(),
+        side: block.side.to_string(),
+        layer: block.layer,
+        module: block.to_string(),
+        kept,
+        total: flags.len() as u64,
+        density_frac: round6(kept as f64 / flags.len().max(1) as f64),
+        ..LayerMask::default()
     }
 }
 
