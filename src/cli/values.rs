@@ -65,6 +65,11 @@ impl fmt::Display for Dtype {
     }
 }
 
+/// An input of a command: a path, or `-`.
+pub fn parse_input(s: &str) -> std::result::Result<Input, std::convert::Infallible> {
+    Ok(Input::parse(s))
+}
+
 /// Languages in one value: `de,fr`. In the order given, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LangList(pub Vec<String>);

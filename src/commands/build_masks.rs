@@ -173,14 +173,6 @@ impl Args {
         }
     }
 
-    fn records(&self, context: &Context) -> bool {
-        match self.format {
-            _ if context.json => true,
-            Some(format) => format == OutputFormat::Jsonl,
-            None => !Output::is_terminal(),
-        }
-    }
-
     fn check(&self, context: &Context) -> Result<()> {
         let needs = |flag: &str, what: &str| {
             Error::usage(format!("`--rule {}` needs `{flag}`", self.rule.as_str()))
@@ -291,7 +283,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         figures.write(context.force)?;
         context.report.status(format!("{} figures: {}", figures.paths().count(), dir.display()));
     }
-    if args.records(context) {
+    let asked = args.format.map(|f| f == OutputFormat::Jsonl);
+    if context.json || Output::wants_records(asked) {
         for record in &chosen.records {
             out.record(record)?;
         }

@@ -126,12 +126,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         |kept: &[usize], width: usize| kept.iter().map(|k| width - k.min(&width)).sum::<usize>();
     let fill: usize =
         padded(&encoder, config.encoder_ffn_dim) + padded(&decoder, config.decoder_ffn_dim);
-    let records = match args.format {
-        _ if context.json => true,
-        Some(format) => format == OutputFormat::Jsonl,
-        None => !Output::is_terminal(),
-    };
-    if records {
+    let asked = args.format.map(|f| f == OutputFormat::Jsonl);
+    if context.json || Output::wants_records(asked) {
         out.record(&json!({
             "type": "export", "lang_pair": args.direction, "path": args.output.display().to_string(),
             "num_parameters": after, "num_parameters_before": before,

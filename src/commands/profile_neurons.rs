@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
-use crate::cli::values::inputs_or_stdin;
+use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::pairs::{PairArgs, warn_about};
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
@@ -16,7 +16,7 @@ use crate::io::{Input, Output, refuse_existing, refuse_stdout};
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::profiling::{ProfileOptions, Profiler, distribution, quantile};
-use crate::records::{LayerProfile, NeuronProfile};
+use crate::records::{LayerProfile, NeuronProfile, round6};
 use crate::report::{Align, Table, TableFormat};
 use crate::text::TextTokenizer;
 use crate::training::Corpus;
@@ -96,10 +96,6 @@ pub struct Args {
     pub per_neuron: bool,
 }
 
-fn parse_input(s: &str) -> std::result::Result<Input, std::convert::Infallible> {
-    Ok(Input::parse(s))
-}
-
 impl Args {
     fn counting(&self) -> Counting {
         Counting {
@@ -110,14 +106,6 @@ impl Args {
             marks: !self.exclude_marks,
             padding: self.include_padding,
             threshold: self.threshold,
-        }
-    }
-
-    fn records(&self, context: &Context) -> bool {
-        match self.format {
-            _ if context.json || self.per_neuron => true,
-            Some(format) => format == OutputFormat::Jsonl,
-            None => !Output::is_terminal(),
         }
     }
 }
@@ -222,7 +210,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             output.display()
         ));
     }
-    if args.records(context) {
+    let asked = args.format.map(|f| f == OutputFormat::Jsonl);
+    if context.json || args.per_neuron || Output::wants_records(asked) {
         write_records(args, &stats, &mut out)?;
     } else {
         out.text(&table(&stats).render(TableFormat::Text))?;
@@ -355,8 +344,4 @@ fn table(stats: &NeuronStats) -> Table {
         ]);
     }
     table
-}
-
-fn round6(x: f64) -> f64 {
-    (x * 1e6).round() / 1e6
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::cli::values::inputs_or_stdin;
+use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
@@ -164,10 +164,6 @@ pub struct Args {
     /// Write every line at once, also to a file or pipe
     #[arg(long, help_heading = "Output")]
     pub line_buffered: bool,
-}
-
-fn parse_input(s: &str) -> std::result::Result<Input, std::convert::Infallible> {
-    Ok(Input::parse(s))
 }
 
 impl Args {

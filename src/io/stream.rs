@@ -28,9 +28,9 @@ impl Output {
         let line_buffered = line_buffered || stdout.is_terminal();
         Self { writer: BufWriter::with_capacity(1 << 16, stdout), line_buffered }
     }
-    /// Whether somebody is looking.
-    pub fn is_terminal() -> bool {
-        std::io::stdout().is_terminal()
+    /// Whether records are written rather than text: as asked, else unless somebody is looking.
+    pub fn wants_records(asked: Option<bool>) -> bool {
+        asked.unwrap_or_else(|| !std::io::stdout().is_terminal())
     }
     pub fn line(&mut self, text: &str) -> Result<()> {
         self.writer.write_all(text.as_bytes()).map_err(stdout_error)?;

@@ -45,13 +45,16 @@ pub enum MaskUse {
     Merged { encoder: String, decoder: String },
 }
 
+type ByLanguage = BTreeMap<String, BTreeMap<String, String>>;
+
 /// Masks that fit a model.
 #[derive(Clone, Debug)]
 pub struct MaskProvider {
     path: PathBuf,
     groups: BTreeMap<String, [Vec<NeuronMask>; 2]>,
-    /// Direction to group.
-    owner: BTreeMap<String, String>,
+    /// Source language, then target language, to group; and the other way round.
+    by_source: ByLanguage,
+    by_target: ByLanguage,
     unknown: UnknownDirection,
     layers: [usize; 2],
 }
@@ -104,18 +107,25 @@ impl MaskProvider {
             }
             groups.insert(group.clone(), fitted);
         }
-        let owner = masks
-            .members
-            .iter()
-            .flat_map(|(group, pairs)| pairs.iter().map(move |p| (p.clone(), group.clone())))
-            .collect();
+        let (mut by_source, mut by_target) = (ByLanguage::new(), ByLanguage::new());
+        for (group, pairs) in &masks.members {
+            for (src, tgt) in pairs.iter().filter_map(|p| split_pair(p)) {
+                let put = |map: &mut ByLanguage, a: &str, b: &str| {
+                    map.entry(a.into()).or_default().insert(b.into(), group.clone());
+                };
+                put(&mut by_source, src, tgt);
+                put(&mut by_target, tgt, src);
+            }
+        }
         let layers = [config.encoder_layers, config.decoder_layers];
-        Ok(Self { path: path.to_path_buf(), groups, owner, unknown, layers })
+        Ok(Self { path: path.to_path_buf(), groups, by_source, by_target, unknown, layers })
     }
 
     /// The directions that have a mask.
-    pub fn directions(&self) -> impl Iterator<Item = &str> {
-        self.owner.keys().map(String::as_str)
+    pub fn directions(&self) -> impl Iterator<Item = String> + '_ {
+        self.by_source
+            .iter()
+            .flat_map(|(s, targets)| targets.keys().map(move |t| format!("{s}-{t}")))
     }
 
     /// Whose mask `src-tgt` uses.
@@ -123,21 +133,21 @@ impl MaskProvider {
     /// # Errors
     /// Data: the direction has no mask, or none can be merged.
     pub fn choose(&self, src_lang: &str, tgt_lang: &str) -> Result<MaskUse> {
-        let pair = format!("{src_lang}-{tgt_lang}");
-        if let Some(group) = self.owner.get(&pair) {
+        if let Some(group) = self.by_source.get(src_lang).and_then(|t| t.get(tgt_lang)) {
             return Ok(MaskUse::Group(group.clone()));
         }
         match self.unknown {
             UnknownDirection::Dense => Ok(MaskUse::Dense),
             UnknownDirection::Merged => self.merge(src_lang, tgt_lang),
             UnknownDirection::Error => {
-                let have: Vec<&str> = self.directions().collect();
+                let pair = format!("{src_lang}-{tgt_lang}");
+                let have: Vec<String> = self.directions().collect();
                 let shown = have[..have.len().min(12)].join(", ");
                 let more = if have.len() > 12 { ", ..." } else { "" };
                 Err(Error::new(ErrorKind::Data, format!("direction `{pair}` has no mask"))
                     .cause(format!("masks: {}", self.path.display()))
                     .expected(format!("one of {shown}{more}"))
-                    .suggest(&pair, have.iter().copied())
+                    .suggest(&pair, have.iter().map(String::as_str))
                     .hint(
                         "`--unknown-direction merged` takes the encoder's mask of the source and \
                          the decoder's of the target, `dense` takes all neurons",
@@ -149,16 +159,6 @@ impl MaskProvider {
     /// Specification, section 14: for x→y the encoder of x→p and the decoder of p→y. A pivot p
     /// that has both is preferred, the first in the alphabet.
     fn merge(&self, src_lang: &str, tgt_lang: &str) -> Result<MaskUse> {
-        let pairs = || self.owner.iter().filter_map(|(p, g)| Some((split_pair(p)?, g)));
-        let from: BTreeMap<&str, &String> =
-            pairs().filter(|((s, _), _)| *s == src_lang).map(|((_, t), g)| (t, g)).collect();
-        let into: BTreeMap<&str, &String> =
-            pairs().filter(|((_, t), _)| *t == tgt_lang).map(|((s, _), g)| (s, g)).collect();
-        let pivot = from.keys().find(|p| into.contains_key(*p));
-        let (encoder, decoder) = match pivot {
-            Some(p) => (from.get(p), into.get(p)),
-            None => (from.values().next(), into.values().next()),
-        };
         let missing = |what: &str, lang: &str| {
             Error::new(
                 ErrorKind::Data,
@@ -168,10 +168,14 @@ impl MaskProvider {
             .expected(format!("a direction {what} `{lang}`"))
             .hint("`--unknown-direction dense` takes all neurons")
         };
-        Ok(MaskUse::Merged {
-            encoder: (*encoder.ok_or_else(|| missing("from", src_lang))?).clone(),
-            decoder: (*decoder.ok_or_else(|| missing("into", tgt_lang))?).clone(),
-        })
+        let from = self.by_source.get(src_lang).ok_or_else(|| missing("from", src_lang))?;
+        let into = self.by_target.get(tgt_lang).ok_or_else(|| missing("into", tgt_lang))?;
+        let pivot = from.keys().find(|p| into.contains_key(*p));
+        let of = |groups: &BTreeMap<String, String>| {
+            let group = pivot.and_then(|p| groups.get(p)).or_else(|| groups.values().next());
+            group.cloned().ok_or_else(|| Error::bug("a language without directions"))
+        };
+        Ok(MaskUse::Merged { encoder: of(from)?, decoder: of(into)? })
     }
 
     /// What the layers do differently.

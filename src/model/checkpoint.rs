@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
@@ -73,6 +74,8 @@ pub struct Checkpoint {
     files: ModelFiles,
     /// The stored name of the shared embedding.
     shared: &'static str,
+    /// All weights are read for it, so it is computed once.
+    sha256: OnceLock<String>,
 }
 
 impl Checkpoint {
@@ -102,7 +105,7 @@ impl Checkpoint {
         }
         let files = ModelFiles::open(&dir)?;
         let shared = Self::check(&files, &config, &dir)?;
-        Ok(Self { dir, config, files, shared })
+        Ok(Self { dir, config, files, shared, sha256: OnceLock::new() })
     }
 
     fn check(files: &ModelFiles, config: &ModelConfig, dir: &Path) -> Result<&'static str> {
@@ -215,6 +218,9 @@ impl Checkpoint {
     /// SHA-256 over name, shape and bytes of all parameters in name order: it survives
     /// resharding and renaming of the tied matrix.
     pub fn sha256(&self) -> Result<String> {
+        if let Some(known) = self.sha256.get() {
+            return Ok(known.clone());
+        }
         let mut hasher = Sha256::new();
         for name in parameter_shapes(&self.config).keys() {
             let stored = if name == SHARED { self.shared } else { name };
@@ -224,6 +230,6 @@ impl Checkpoint {
                 hasher.update(view.data());
             }
         }
-        Ok(provenance::hex(&hasher.finalize()))
+        Ok(self.sha256.get_or_init(|| provenance::hex(&hasher.finalize())).clone())
     }
 }

@@ -17,8 +17,6 @@ pub struct Share {
 }
 
 impl Share {
-    pub const ALL: Self = Self { numerator: 1, denominator: 1 };
-
     /// In per cent.
     pub fn percent(&self) -> f64 {
         100.0 * self.numerator as f64 / self.denominator as f64
@@ -60,9 +58,6 @@ impl FromStr for Share {
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scale = self.denominator / 100;
-        if scale == 0 {
-            return write!(f, "100");
-        }
         let (whole, part) = (self.numerator / scale, self.numerator % scale);
         if part == 0 {
             return write!(f, "{whole}");
@@ -170,7 +165,6 @@ mod tests {
             assert_eq!(s.parse::<Share>().unwrap().to_string(), s);
         }
         assert_eq!("95.50".parse::<Share>().unwrap().to_string(), "95.5");
-        assert_eq!(Share::ALL.to_string(), "100");
         for bad in ["", "101", "-1", "100.1", "9e1", "x", ".5", "NaN", "1000", "5%"] {
             assert!(bad.parse::<Share>().is_err(), "{bad}");
         }

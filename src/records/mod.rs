@@ -7,7 +7,7 @@ mod segments;
 mod training;
 mod translation;
 
-pub use neurons::{LayerMask, LayerOverlap, LayerProfile, MaskOverlap, NeuronProfile};
+pub use neurons::{LayerMask, LayerOverlap, LayerProfile, MaskOverlap, NeuronProfile, round6};
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{

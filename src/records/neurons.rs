@@ -94,3 +94,8 @@ pub struct LayerOverlap {
     pub iou_min: f64,
     pub iou_max: f64,
 }
+
+/// Shares in these records have six decimals.
+pub fn round6(x: f64) -> f64 {
+    (x * 1e6).round() / 1e6
+}

@@ -16,7 +16,7 @@ use crate::profiling::{
     Combine, Share, combine_counts, combine_masks, complement, cumulative, distribution,
     empty_block, largest, random,
 };
-use crate::records::LayerMask;
+use crate::records::{LayerMask, round6};
 use crate::report::{Align, Table};
 
 /// Masks of all groups, and what is told of them.
@@ -368,8 +368,4 @@ fn row_norms(model: &Checkpoint, stats: &NeuronStats) -> Result<BTreeMap<Block, 
         Ok((block, rows.map(norm).collect()))
     });
     norms.collect()
-}
-
-pub fn round6(x: f64) -> f64 {
-    (x * 1e6).round() / 1e6
 }

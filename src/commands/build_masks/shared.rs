@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::choose::{Chosen, round6};
+use super::choose::Chosen;
 use super::groups::{LabelFile, unit_key};
 use super::{Args, Compare};
 use crate::error::{Error, Result};
 use crate::formats::neurons::{Block, Side, split_pair};
 use crate::io::Output;
 use crate::profiling::{Distribution, Overlap, distribution, overlap};
-use crate::records::{LayerOverlap, MaskOverlap};
+use crate::records::{LayerOverlap, MaskOverlap, round6};
 use crate::scoring::labels::LabelOf;
 
 /// Overlaps of the compared pairs of groups.

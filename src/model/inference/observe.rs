@@ -92,8 +92,8 @@ pub(super) struct Watch<'a> {
     weights: &'a [u32],
     /// First row and number of rows of each sentence, padding included.
     sentences: Vec<(usize, usize)>,
-    /// Whether the last row of each sentence is padding.
-    padded: Vec<bool>,
+    /// Whether each row is padding: the last of its sentence may be.
+    padding: Vec<bool>,
 }
 
 /// A side of a sentence: its tokens, and how often each position counts.
@@ -113,25 +113,21 @@ impl<'a> Watch<'a> {
             .iter_mut()
             .map(|b| (SharedMut::new(&mut b.active[..]), SharedMut::new(&mut b.sums[..])))
             .collect();
-        let mut first = 0;
-        let (sentences, padded) = sides
-            .map(|(tokens, weights)| {
-                first += weights.len();
-                ((first - weights.len(), weights.len()), weights.len() > tokens.len())
-            })
-            .unzip();
-        Self { options, blocks, weights, sentences, padded }
+        let (mut sentences, mut padding) = (Vec::new(), Vec::with_capacity(weights.len()));
+        for (tokens, weights) in sides {
+            sentences.push((padding.len(), weights.len()));
+            padding.extend((0..weights.len()).map(|i| i >= tokens.len()));
+        }
+        Self { options, blocks, weights, sentences, padding }
     }
 
     /// Whether the last row of a sentence is padding.
     pub fn ends_in_padding(&self, sentence: usize) -> bool {
-        self.padded[sentence]
+        let (first, rows) = self.sentences[sentence];
+        self.padding[first + rows - 1]
     }
-    /// Whether a row is padding.
     pub fn is_padding(&self, row: usize) -> bool {
-        let after = self.sentences.partition_point(|(first, _)| *first <= row);
-        let (first, rows) = self.sentences[after - 1];
-        self.padded[after - 1] && row + 1 == first + rows
+        self.padding[row]
     }
 
     /// One phase: counts the inner values of a layer.
