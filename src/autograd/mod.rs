@@ -13,10 +13,12 @@
 
 mod feed_forward;
 mod gradients;
+mod low_rank;
 mod ops;
 mod tape;
 
 pub use feed_forward::FeedForwardWeights;
 pub use gradients::{Backward, Gradients, Incoming};
+pub use low_rank::{Gate, LowRank};
 pub use ops::AttentionSpec;
 pub use tape::{Parameter, Source, Tape, Value};

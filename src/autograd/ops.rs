@@ -9,7 +9,7 @@ use super::tape::{Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Dropout;
 use crate::kernels::storage::{change, values};
-use crate::kernels::{attention, dropout, elementwise, embedding, layer_norm, linear};
+use crate::kernels::{attention, dropout, embedding, layer_norm, linear};
 
 fn tensor(values: Vec<f32>, dims: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
@@ -128,6 +128,11 @@ impl Tape {
             Box::new(move |incoming, back| {
                 let (xv, wv, dy) = (values(&x)?, values(&w)?, values(incoming.tensor())?);
                 let n = wv.len();
+                if to_w == super::Source::Constant && to_b == super::Source::Constant {
+                    return back.write(to_x, &dims, |dx, accumulate| {
+                        layer_norm::backward(&xv, &wv, &dy, (dx, accumulate), None);
+                    });
+                }
                 let (mut dw, mut db) = (vec![0f32; n], vec![0f32; n]);
                 // Without a gradient for x the sums for w and b still need the pass.
                 let mut run = |dx: &mut [f32], accumulate: bool| {
@@ -216,31 +221,6 @@ impl Tape {
                 back.add_owned(to_q, tensor(dq, &[rows, width])?)?;
                 back.add_owned(to_k, tensor(dk, &[k_rows, width])?)?;
                 back.add_owned(to_v, tensor(dv, &[k_rows, width])?)
-            })
-        }))
-    }
-
-    /// `x + scale * y`, then ReLU when asked.
-    pub fn add_scaled(&self, x: &Value, y: &Value, scale: f32, relu: bool) -> Result<Value> {
-        let dims = x.tensor().dims().to_vec();
-        let out = elementwise::add_scaled(&values(x.tensor())?, &values(y.tensor())?, scale, relu);
-        let out = tensor(out, &dims)?;
-        let (to_x, to_y) = (x.source(), y.source());
-        let kept = relu.then(|| out.clone());
-        Ok(self.push(out, &[to_x, to_y], || {
-            Box::new(move |incoming, back| {
-                let g = match &kept {
-                    Some(y) => {
-                        let g = incoming.into_owned()?;
-                        let y = values(y)?;
-                        change(&g, |g| elementwise::relu_backward(g, &y))?;
-                        g
-                    }
-                    None => incoming.into_shared(),
-                };
-                let dy = elementwise::scaled(&values(&g)?, scale);
-                back.add_owned(to_y, tensor(dy, &dims)?)?;
-                back.add(to_x, g)
             })
         }))
     }

@@ -1,6 +1,7 @@
 //! `isogloss train`: train or fine-tune a model.
 
 mod args;
+mod lora;
 mod observer;
 mod scorer;
 
@@ -23,11 +24,12 @@ use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
+    Adam, AdamSettings, Corpus, LoraTraining, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
     STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
-    TrainerOptions, differences, is_trained, read_moments, read_state,
+    TrainerOptions, differences, is_trained, read_moments, read_state, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
+use lora::NewLora;
 use observer::TrainObserver;
 use scorer::ValidMetrics;
 
@@ -84,14 +86,28 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?,
     ));
 
-    let trained = |name: &str| is_trained(name, &freeze, &train_only);
-    if !parameter_shapes(&config).keys().any(|name| trained(name)) {
+    let new_lora = match args.method {
+        Method::Full => None,
+        Method::Lora => {
+            let corpora = [Some(&*corpus), valid.as_ref()].into_iter().flatten();
+            let directions = corpora.flat_map(|c| &c.directions).map(|d| d.direction.clone());
+            let directions = directions.collect();
+            Some(args.lora.create(args, context, &base, &base_sha256, &directions)?)
+        }
+    };
+    let trained = |name: &str| new_lora.is_none() && is_trained(name, &freeze, &train_only);
+    if new_lora.is_none() && !parameter_shapes(&config).keys().any(|name| trained(name)) {
         return Err(
             Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
         );
     }
     if context.dry_run {
-        return dry_run(args, context, &base, &corpus, valid.as_ref(), masks.as_ref(), &trained);
+        let plan = Plan {
+            corpora: [("train", Some(&*corpus)), ("valid", valid.as_ref())],
+            masks: masks.as_ref(),
+            lora: new_lora.as_ref(),
+        };
+        return dry_run(args, context, &base, &plan, &trained);
     }
 
     let identity = Identity {
@@ -101,17 +117,41 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         base_sha256: &base_sha256,
         config_sha256: &config_sha256,
         masks_sha256: masks.as_ref().map(|m| m.sha256.as_str()),
+        lora_sha256: new_lora.as_ref().map(|l| l.sha256.as_str()),
         num_examples: corpus.num_examples(),
     };
     let (run, resumed) = open_run(args, context, &identity)?;
     let latest = run.latest()?;
     let from = match (&latest, &weights) {
-        (Some(dir), _) => Checkpoint::open(dir)?,
-        (None, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
-        (None, None) => Checkpoint::open(base.dir())?,
+        (Some(dir), _) if new_lora.is_none() => Checkpoint::open(dir)?,
+        (_, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
+        (_, None) => Checkpoint::open(base.dir())?,
     };
     let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
     drop(from);
+    let lora_sha256 = new_lora.as_ref().map(|l| l.sha256.clone());
+    let mut lora = match new_lora {
+        None => None,
+        Some(new) => {
+            let num_params = new.set.num_params();
+            context.report.status(format!(
+                "LoRA: {num_params} parameters ({:.2}% of the model) in {} adapters",
+                100.0 * num_params as f64 / set.num_values() as f64,
+                new.set.adapters.len(),
+            ));
+            Some(LoraTraining::new(
+                new.set,
+                new.gates,
+                new.pruning,
+                parts.keys().cloned(),
+                (new.shapes, display_name(&args.model)),
+                0,
+            )?)
+        }
+    };
+    if let (Some(lora), Some(dir)) = (&mut lora, &latest) {
+        lora.restore(dir)?;
+    }
     let adam = AdamSettings {
         beta1: args.beta1,
         beta2: args.beta2,
@@ -120,8 +160,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         decoupled: args.optimizer == OptimizerKind::Adamw,
     };
     let optimizer = match &latest {
-        Some(dir) => read_moments(dir, adam, set.trainable())?,
-        None => Adam::new(adam, set.trainable()),
+        Some(dir) => read_moments(dir, adam, trained_parameters(&set, lora.as_ref()))?,
+        None => Adam::new(adam, trained_parameters(&set, lora.as_ref())),
     };
     let mut sampler = Sampler::new(
         corpus.clone(),
@@ -137,8 +177,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let bias = base.final_logits_bias()?;
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
-        "{} of {} parameters, {} pairs in {} directions{}",
-        set.num_trainable(),
+        "{} of {} parameters trained, {} pairs in {} directions{}",
+        trained_parameters(&set, lora.as_ref()).map(|p| p.tensor.elem_count()).sum::<usize>(),
         set.num_values(),
         corpus.num_examples(),
         corpus.directions.len(),
@@ -163,6 +203,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             seed: context.seed,
         },
         parts,
+        lora,
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
@@ -244,6 +285,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         base_sha256,
         config_sha256,
         masks_sha256: masks.as_ref().map(|m| m.sha256.clone()),
+        lora_sha256,
     };
     let best = session.run(resumed, &mut observer);
     let closed = observer.close();
@@ -278,6 +320,7 @@ struct Identity<'a> {
     base_sha256: &'a str,
     config_sha256: &'a str,
     masks_sha256: Option<&'a str>,
+    lora_sha256: Option<&'a str>,
     num_examples: usize,
 }
 
@@ -296,6 +339,7 @@ impl Identity<'_> {
         compare("base model", Some(&state.base_sha256), Some(self.base_sha256));
         compare("configuration", state.config_sha256.as_deref(), Some(self.config_sha256));
         compare("neuron masks", state.masks_sha256.as_deref(), self.masks_sha256);
+        compare("LoRA", state.lora_sha256.as_deref(), self.lora_sha256);
         changed
     }
 }
@@ -409,28 +453,41 @@ fn catch_signals() -> Result<()> {
     Ok(())
 }
 
+/// What a run would work on.
+struct Plan<'a> {
+    corpora: [(&'a str, Option<&'a Corpus>); 2],
+    masks: Option<&'a LoadedMasks>,
+    lora: Option<&'a NewLora>,
+}
+
 /// What would be trained, from what, and what it would take.
 fn dry_run(
     args: &Args,
     context: &Context,
     base: &Checkpoint,
-    corpus: &Corpus,
-    valid: Option<&Corpus>,
-    masks: Option<&LoadedMasks>,
+    plan: &Plan<'_>,
     trained: &dyn Fn(&str) -> bool,
 ) -> Result<Outcome> {
     let shapes = parameter_shapes(&base.config);
     let count = |f: &dyn Fn(&str) -> bool| -> usize {
         shapes.iter().filter(|(n, _)| f(n)).map(|(_, s)| s.iter().product::<usize>()).sum()
     };
-    let (all, trainable) = (count(&|_| true), count(trained));
+    let (all, mut trainable) = (count(&|_| true), count(trained));
     let mut out = crate::io::Output::stdout(false);
     out.line(&format!("model: {} ({all} parameters, {trainable} trained)", args.model.display()))?;
-    if let Some(masks) = masks {
+    if let Some(masks) = plan.masks {
         out.line(&format!("masks: {}", masks.path.display()))?;
     }
+    if let Some(lora) = plan.lora {
+        trainable = lora.set.num_params();
+        out.line(&format!(
+            "LoRA: {trainable} parameters ({:.2}% of the model), adapters {}",
+            100.0 * trainable as f64 / all as f64,
+            lora.set.adapters.keys().cloned().collect::<Vec<_>>().join(", ")
+        ))?;
+    }
     out.line(&format!("writes: {}", args.output.display()))?;
-    for (what, c) in [("train", Some(corpus)), ("valid", valid)] {
+    for (what, c) in plan.corpora {
         let Some(c) = c else { continue };
         out.line(&format!(
             "{what}: {} pairs, {} tokens, {} directions",

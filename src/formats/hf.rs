@@ -35,38 +35,56 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     })
 }
 
-/// The model directory a path stands for: itself, or the best (else the latest) checkpoint of
-/// a training run.
-pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
-    if path.join(CONFIG).is_file() {
-        return Ok(path.to_path_buf());
+/// The directory a path stands for: itself when `fits`, or the best (else the latest) checkpoint
+/// of a training run. None when it is neither. `file` is what a checkpoint must hold.
+pub fn resolve_dir(
+    path: &Path,
+    file: &str,
+    fits: impl Fn(&Path) -> bool,
+) -> Result<Option<PathBuf>> {
+    if fits(path) {
+        return Ok(Some(path.to_path_buf()));
     }
     for pointer in ["best", "latest"] {
-        let file = path.join(pointer);
-        if let Ok(text) = std::fs::read_to_string(&file) {
+        let from = path.join(pointer);
+        if let Ok(text) = std::fs::read_to_string(&from) {
             let name = text.split_whitespace().next().unwrap_or("");
             let dir = path.join("checkpoints").join(name);
-            if !name.is_empty() && is_plain_name(name) && dir.join(CONFIG).is_file() {
-                return Ok(dir);
+            if !name.is_empty() && is_plain_name(name) && fits(&dir) {
+                return Ok(Some(dir));
             }
             return Err(Error::artifact(format!(
                 "run names a checkpoint that is not there: `{name}`"
             ))
-            .at(&file)
-            .expected(format!("a directory with {CONFIG}: {}", dir.display())));
+            .at(&from)
+            .expected(format!("a directory with {file}: {}", dir.display())));
         }
     }
-    let hint = if path.exists() {
-        "a model directory holds config.json, model.safetensors and tokenizer.json; \
-         make one with `isogloss init`"
-    } else {
-        "no such directory; check the path"
+    Ok(None)
+}
+
+/// The model directory a path stands for.
+pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
+    let hint = match resolve_dir(path, CONFIG, |dir| dir.join(CONFIG).is_file()) {
+        Ok(Some(dir)) => return Ok(dir),
+        Err(e) if super::lora::resolve(path).is_err() => return Err(e),
+        // A LoRA, or a run that trained one: nothing to run without its base.
+        Err(_) => LORA_ALONE,
+        Ok(None) if super::lora::resolve(path).is_ok() => LORA_ALONE,
+        Ok(None) if path.exists() => {
+            "a model directory holds config.json, model.safetensors and tokenizer.json; \
+             make one with `isogloss init`"
+        }
+        Ok(None) => "no such directory; check the path",
     };
     Err(Error::artifact("not a model directory or training run")
         .at(path)
         .expected(format!("`{}`", path.join(CONFIG).display()))
         .hint(hint))
 }
+
+const LORA_ALONE: &str =
+    "this is a LoRA; name its base with `-m MODEL` and the LoRA with `--lora`";
 
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();

@@ -2,8 +2,11 @@
 //! beyond reshaping and casting.
 
 pub mod hf;
+pub mod lora;
+pub mod lora_placement;
 pub mod neuron_masks;
 pub mod neuron_stats;
 pub mod neurons;
+pub mod peft;
 pub mod provenance;
 pub mod safetensors;

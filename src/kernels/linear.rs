@@ -10,7 +10,7 @@ use crate::multiversion;
 
 /// One operand of a product: values with row and column strides.
 #[derive(Clone, Copy)]
-struct Matrix<'a> {
+pub(super) struct Matrix<'a> {
     values: &'a [f32],
     row_stride: usize,
     col_stride: usize,
@@ -18,11 +18,11 @@ struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// `[rows, cols]` as stored.
-    fn plain(values: &'a [f32], cols: usize) -> Self {
+    pub(super) fn plain(values: &'a [f32], cols: usize) -> Self {
         Self { values, row_stride: cols, col_stride: 1 }
     }
     /// The transpose of a stored `[_, cols]` matrix.
-    fn transposed(values: &'a [f32], cols: usize) -> Self {
+    pub(super) fn transposed(values: &'a [f32], cols: usize) -> Self {
         Self { values, row_stride: 1, col_stride: cols }
     }
     fn holds(&self, rows: usize, cols: usize) -> bool {
@@ -40,13 +40,28 @@ fn product(
     a: Matrix<'_>,
     b: Matrix<'_>,
 ) {
-    assert!(c.len() == m * n && a.holds(m, k) && b.holds(k, n));
+    assert!(c.len() == m * n);
+    product_into((m, n, k), (c, n), accumulate, 1.0, a, b);
+}
+
+/// `c = scale a b` or `c += scale a b` into columns of wider rows: `c` comes with the values from
+/// one row to the next.
+pub(super) fn product_into(
+    (m, n, k): (usize, usize, usize),
+    (c, row_stride): (&mut [f32], usize),
+    accumulate: bool,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+) {
     if m == 0 || n == 0 {
         return;
     }
+    assert!(n <= row_stride && (m - 1) * row_stride + n <= c.len());
+    assert!(a.holds(m, k) && b.holds(k, n));
     if k == 0 {
         if !accumulate {
-            c.fill(0.0);
+            c.chunks_mut(row_stride).take(m).for_each(|row| row[..n].fill(0.0));
         }
         return;
     }
@@ -56,7 +71,7 @@ fn product(
     } else {
         gemm::Parallelism::None
     };
-    // SAFETY: the assertion above keeps every access of the three strided matrices inside
+    // SAFETY: the assertions above keep every access of the three strided matrices inside
     // their slices; `c` is borrowed mutably, so it overlaps neither operand.
     unsafe {
         gemm::gemm(
@@ -65,7 +80,7 @@ fn product(
             k,
             c.as_mut_ptr(),
             1,
-            n as isize,
+            row_stride as isize,
             accumulate,
             a.values.as_ptr(),
             a.col_stride as isize,
@@ -74,7 +89,7 @@ fn product(
             b.col_stride as isize,
             b.row_stride as isize,
             1f32,
-            1f32,
+            scale,
             false,
             false,
             false,
@@ -104,9 +119,21 @@ multiversion! {
 
 /// `y = x Wᵀ (+ b) (then ReLU)`.
 pub fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, inp: usize, relu: bool) -> Vec<f32> {
+    let mut y = multiply(x, w, inp);
+    finish(&mut y, w.len() / inp, bias, relu);
+    y
+}
+
+/// `x Wᵀ`.
+pub(crate) fn multiply(x: &[f32], w: &[f32], inp: usize) -> Vec<f32> {
     let (rows, out) = (x.len() / inp, w.len() / inp);
     let mut y = uninit(rows * out);
     product((rows, out, inp), &mut y, false, Matrix::plain(x, inp), Matrix::transposed(w, inp));
+    y
+}
+
+/// Adds the bias to each row, then takes the positive part when asked.
+pub(crate) fn finish(y: &mut [f32], out: usize, bias: Option<&[f32]>, relu: bool) {
     let zeros;
     let bias = match bias {
         Some(b) => b,
@@ -114,10 +141,9 @@ pub fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, inp: usize, relu: boo
             zeros = vec![0f32; out];
             &zeros
         }
-        None => return y,
+        None => return,
     };
     y.par_chunks_mut(out * rows_per_task(out)).for_each(|y| add_bias(y, bias, relu));
-    y
 }
 
 /// `dx = dy W`, added to `dx` when `accumulate`.

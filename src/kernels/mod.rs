@@ -14,6 +14,7 @@ pub mod embedding;
 pub mod infer;
 pub mod layer_norm;
 pub mod linear;
+pub mod low_rank;
 pub mod masked;
 pub mod packed;
 pub mod simd;

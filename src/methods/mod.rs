@@ -1,6 +1,7 @@
 //! One published idea per file, its citation on top; all of them providers of the seam.
 
 mod compact;
+pub mod lora;
 mod neuron_masks;
 
 pub use compact::CompactModel;

@@ -67,6 +67,17 @@ pub fn parameter_shapes(c: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
     shapes
 }
 
+/// `[out, in]` of all linear maps, by path: `model.encoder.layers.0.fc1`.
+pub fn linear_shapes(c: &ModelConfig) -> BTreeMap<String, (usize, usize)> {
+    let of = |(name, shape): (String, Vec<usize>)| match shape.as_slice() {
+        [out, inp] if name != SHARED => {
+            Some((name.strip_suffix(".weight")?.to_string(), (*out, *inp)))
+        }
+        _ => None,
+    };
+    parameter_shapes(c).into_iter().filter_map(of).collect()
+}
+
 /// An opened model directory.
 pub struct Checkpoint {
     dir: PathBuf,

@@ -63,26 +63,26 @@ impl Linear {
         })
     }
 
-    fn forward(&self, tape: &Tape, x: &Value, parts: &LayerParts, relu: bool) -> Result<Value> {
-        self.forward_with(tape, x, &self.weight.value(), parts, relu)
+    fn forward(&self, pass: &Pass<'_>, x: &Value, parts: &LayerParts, relu: bool) -> Result<Value> {
+        self.forward_with(pass, x, &self.weight.value(), parts, relu)
     }
 
     fn forward_with(
         &self,
-        tape: &Tape,
+        pass: &Pass<'_>,
         x: &Value,
         w: &Value,
         parts: &LayerParts,
         relu: bool,
     ) -> Result<Value> {
         let b = self.bias.value();
-        let Some(update) = parts.low_rank.get(self.module) else {
-            return tape.linear(x, w, Some(&b), relu);
-        };
-        let y = tape.linear(x, w, Some(&b), false)?;
-        let down = tape.linear(x, &update.lora_a, None, false)?;
-        let up = tape.linear(&down, &update.lora_b, None, false)?;
-        tape.add_scaled(&y, &up, update.scaling, relu)
+        match parts.low_rank.get(self.module).filter(|updates| !updates.is_empty()) {
+            None => pass.tape.linear(x, w, Some(&b), relu),
+            Some(updates) => {
+                let dropout = pass.noise.dropout(updates[0].dropout);
+                pass.tape.low_rank_linear(x, w, &b, updates, relu, dropout)
+            }
+        }
     }
 }
 
@@ -149,9 +149,9 @@ impl Attention {
         let tape = pass.tape;
         let h = self.norm.forward(tape, x)?;
         let (from, k_offsets) = memory.unwrap_or((&h, &pass.offsets));
-        let q = self.q_proj.forward(tape, &h, parts, false)?;
-        let k = self.k_proj.forward(tape, from, parts, false)?;
-        let v = self.v_proj.forward(tape, from, parts, false)?;
+        let q = self.q_proj.forward(pass, &h, parts, false)?;
+        let k = self.k_proj.forward(pass, from, parts, false)?;
+        let v = self.v_proj.forward(pass, from, parts, false)?;
         let spec = AttentionSpec {
             heads: self.heads,
             q_offsets: pass.offsets.clone(),
@@ -160,7 +160,7 @@ impl Attention {
             dropout: pass.noise.dropout(pass.config.attention_dropout),
         };
         let a = tape.attention(&q, &k, &v, spec)?;
-        let o = self.out_proj.forward(tape, &a, parts, false)?;
+        let o = self.out_proj.forward(pass, &a, parts, false)?;
         tape.residual(x, &o, pass.noise.dropout(pass.config.dropout))
     }
 }
@@ -201,9 +201,9 @@ impl FeedForward {
                 if let Some(mask) = mask {
                     w1 = tape.keep_rows(&w1, mask.kept())?;
                 }
-                let h = self.fc1.forward_with(tape, &h, &w1, parts, true)?;
+                let h = self.fc1.forward_with(pass, &h, &w1, parts, true)?;
                 let h = tape.dropout(&h, dropout)?;
-                self.fc2.forward(tape, &h, parts, false)?
+                self.fc2.forward(pass, &h, parts, false)?
             }
         };
         tape.residual(x, &h, pass.noise.dropout(pass.config.dropout))

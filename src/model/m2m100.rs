@@ -176,9 +176,11 @@ impl M2m100 {
         Ok(TrainingLoss { sums, num_tokens: batch.labels.num_tokens() })
     }
 
-    /// The loss, its gradients times `scale` added to `gradients`.
+    /// The loss, its gradients times `scale` added to `gradients`. `tape` may hold what `parts`
+    /// were computed from; it is used up.
     pub fn train(
         &self,
+        tape: Tape,
         batch: Teacher<'_>,
         parts: &DirectionParts,
         noise: &Noise,
@@ -186,7 +188,6 @@ impl M2m100 {
         scale: f32,
         gradients: &mut Gradients,
     ) -> Result<TrainingLoss> {
-        let tape = Tape::recording();
         let h = self.hidden(&tape, noise, batch, parts)?;
         let dims = h.tensor().dims().to_vec();
         let mut dh = uninit(h.tensor().elem_count());

@@ -6,17 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::ModelConfig;
-use crate::autograd::Value;
-
-/// A low-rank update of one matrix: `y += scaling * (x Aᵀ) Bᵀ` (Hu et al. 2022).
-#[derive(Clone, Debug)]
-pub struct LowRank {
-    /// `[rank, in]`.
-    pub lora_a: Value,
-    /// `[out, rank]`.
-    pub lora_b: Value,
-    pub scaling: f32,
-}
+pub use crate::autograd::{Gate, LowRank};
 
 /// The neurons a direction uses of one feed-forward block: a mask on the rows of `fc1.weight`,
 /// and on nothing else (Tan et al. 2024).
@@ -50,8 +40,9 @@ impl NeuronMask {
 pub struct LayerParts {
     /// Neurons of the feed-forward block; none means all.
     pub neurons: Option<NeuronMask>,
-    /// Updates by module path within the layer, such as `self_attn.q_proj` or `fc1`.
-    pub low_rank: BTreeMap<String, LowRank>,
+    /// Updates (Hu et al. 2022) by module path within the layer, such as `self_attn.q_proj` or
+    /// `fc1`; those of one module add up.
+    pub low_rank: BTreeMap<String, Vec<LowRank>>,
 }
 
 /// What all layers of both sides do differently for one direction.

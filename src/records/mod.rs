@@ -13,5 +13,5 @@ pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
 };
-pub use training::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
+pub use training::{CheckpointRecord, LoraPlacement, LoraPrune, TrainStep, TrainingRecord, Valid};
 pub use translation::{NBest, SCHEMA, Scores, Translation, error_record};

@@ -11,6 +11,8 @@ pub enum TrainingRecord {
     TrainStep(TrainStep),
     Valid(Valid),
     Checkpoint(CheckpointRecord),
+    LoraPrune(LoraPrune),
+    LoraPlacement(LoraPlacement),
     /// The run was started again from this step; later records of earlier starts are void.
     Resume {
         step: u64,
@@ -61,6 +63,35 @@ pub struct Valid {
     /// Scores by metric name, when asked for.
     #[serde(flatten)]
     pub scores: BTreeMap<String, f64>,
+}
+
+/// How much of a LoRA is pruned from this update on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoraPrune {
+    pub step: u64,
+    /// Counted from 1.
+    pub period: u64,
+    /// What the schedule asks for.
+    pub ratio: f64,
+    /// Entries that are gone, of those that may be pruned.
+    pub pruned: u64,
+    pub total: u64,
+    /// The share that is gone, by adapter.
+    pub by_adapter: BTreeMap<String, f64>,
+}
+
+/// What weight learning has found for a layer, or one of its matrices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoraPlacement {
+    pub step: u64,
+    pub side: String,
+    pub layer: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// `source` or `target`, whose weight is the larger.
+    pub index: String,
+    pub weight_source: f64,
+    pub weight_target: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,10 @@ pub struct AdamSettings {
 pub struct Moments {
     pub first: Vec<f32>,
     pub second: Vec<f32>,
+    /// Updates the parameter has had: as in PyTorch, one without a gradient is passed over, and
+    /// the bias of its moments is corrected by its own count. Parts of a language rest while
+    /// others train.
+    pub step: u64,
 }
 
 /// Optimizer state for all trainable parameters, in slot order.
@@ -42,7 +46,7 @@ impl Adam {
             .into_iter()
             .map(|p| {
                 let n = p.tensor.elem_count();
-                Moments { first: vec![0.0; n], second: vec![0.0; n] }
+                Moments { first: vec![0.0; n], second: vec![0.0; n], step: 0 }
             })
             .collect();
         Self { settings, moments, step: 0 }
@@ -81,7 +85,7 @@ impl Adam {
     ) -> Result<()> {
         self.step += 1;
         let s = &self.settings;
-        let step = adam::Step {
+        let settings = adam::Step {
             lr: lr as f32,
             beta1: s.beta1 as f32,
             beta2: s.beta2 as f32,
@@ -89,13 +93,15 @@ impl Adam {
             weight_decay: s.weight_decay as f32,
             decoupled: s.decoupled,
             grad_scale: grad_scale as f32,
-            step: self.step,
+            step: 0,
         };
         for p in trainable {
             let slot = p.slot.ok_or_else(|| Error::bug("update of a frozen parameter"))?;
             if let Some(g) = gradients.get(slot) {
                 let g = values(g)?;
                 let m = &mut self.moments[slot];
+                m.step += 1;
+                let step = adam::Step { step: m.step, ..settings };
                 change(&p.tensor, |w| {
                     adam::update(w, &mut m.first, &mut m.second, &g, &step);
                 })?;

@@ -8,14 +8,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use super::lora::LoraTraining;
 use super::optimizer::{Adam, AdamSettings, Moments};
 use super::sampler::SamplerState;
 use super::settings::Settings;
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
 use crate::formats::hf;
-use crate::formats::provenance::{Provenance, file_sha256};
+use crate::formats::peft;
+use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
 use crate::io::{AtomicDir, LockFile, write_bytes};
 use crate::kernels::storage::values;
@@ -65,6 +68,9 @@ pub struct RunState {
     /// Fingerprint of the neuron masks.
     #[serde(default)]
     pub masks_sha256: Option<String>,
+    /// Fingerprint of the LoRA's placement, ranks and first values.
+    #[serde(default)]
+    pub lora_sha256: Option<String>,
     /// Why the run ended, when it has.
     pub finished: Option<String>,
 }
@@ -141,22 +147,32 @@ impl RunDir {
     pub fn save(
         &self,
         name: &str,
-        source: &ModelSource<'_>,
-        set: &ParameterSet,
+        content: &Content<'_>,
         optimizer: Option<&Adam>,
         state: Option<&RunState>,
         provenance: &Provenance,
     ) -> Result<(PathBuf, String)> {
         let target = self.checkpoint_dir(name);
         let dir = AtomicDir::create(&target)?;
-        write_model(dir.path(), source, set, provenance)?;
+        match content {
+            Content::Model(source, set) => write_model(dir.path(), source, set, provenance)?,
+            Content::Lora(lora) => lora.write(dir.path(), provenance)?,
+        }
+        let sha256 = weights_sha256(dir.path())?;
         if let Some(optimizer) = optimizer {
-            write_moments(&dir.path().join(OPTIMIZER), set, optimizer, provenance)?;
+            let path = dir.path().join(OPTIMIZER);
+            match content {
+                Content::Model(_, set) => {
+                    write_moments(&path, set.trainable(), optimizer, provenance)?;
+                }
+                Content::Lora(lora) => {
+                    write_moments(&path, lora.parameters(), optimizer, provenance)?;
+                }
+            }
         }
         if let Some(state) = state {
             write_state(dir.path(), state)?;
         }
-        let sha256 = file_sha256(&dir.path().join(hf::WEIGHTS))?;
         dir.commit(true)?;
         if state.is_some() {
             write_bytes(&self.path.join("latest"), format!("{name}\n").as_bytes())?;
@@ -229,9 +245,7 @@ impl RunDir {
 
     /// Size of all files of a checkpoint.
     pub fn size_bytes(dir: &Path) -> u64 {
-        fs::read_dir(dir)
-            .map(|d| d.flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum())
-            .unwrap_or(0)
+        files(dir).iter().filter_map(|p| fs::metadata(p).ok()).map(|m| m.len()).sum()
     }
 }
 
@@ -247,6 +261,38 @@ fn mend_log(path: &Path) -> Result<()> {
         file.set_len(end as u64).map_err(|e| Error::io("write", path, e))?;
     }
     Ok(())
+}
+
+/// What a checkpoint holds.
+pub enum Content<'a> {
+    Model(&'a ModelSource<'a>, &'a ParameterSet),
+    /// The adapters alone: the model they belong to stays as it was.
+    Lora(&'a LoraTraining),
+}
+
+/// Files of a directory and those below, sorted.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { out.extend(files(&path)) } else { out.push(path) }
+    }
+    out.sort();
+    out
+}
+
+/// Fingerprint of a checkpoint's weights: of their file, or of several with their names.
+pub(super) fn weights_sha256(dir: &Path) -> Result<String> {
+    let model = dir.join(hf::WEIGHTS);
+    if model.is_file() {
+        return file_sha256(&model);
+    }
+    let mut hasher = Sha256::new();
+    for path in files(dir).iter().filter(|p| p.file_name().is_some_and(|n| n == peft::WEIGHTS)) {
+        let name = path.strip_prefix(dir).unwrap_or(path).display().to_string();
+        hasher.update(format!("{name} {}\n", file_sha256(path)?));
+    }
+    Ok(hex(&hasher.finalize()))
 }
 
 /// What a trained model's directory takes over from the one it started from.
@@ -312,16 +358,29 @@ fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_moments(
+fn read_count(file: &TensorFile, name: &str) -> Result<u64> {
+    let view = file.view(name)?;
+    let bytes: Option<[u8; 8]> = view.data().try_into().ok();
+    bytes.map(u64::from_le_bytes).ok_or_else(|| {
+        Error::artifact("not a count").at(file.path()).tensor(name).expected("U64 [1]")
+    })
+}
+
+fn write_moments<'a>(
     path: &Path,
-    set: &ParameterSet,
+    trained: impl Iterator<Item = &'a Parameter>,
     optimizer: &Adam,
     provenance: &Provenance,
 ) -> Result<()> {
+    let trained: Vec<(&Parameter, &Moments)> =
+        trained.filter_map(|p| Some((p, optimizer.moments(p.slot?)))).collect();
     let mut entries: BTreeMap<String, Entry<'_>> = BTreeMap::new();
-    for p in set.trainable() {
-        let Some(slot) = p.slot else { continue };
-        let m = optimizer.moments(slot);
+    for (p, m) in &trained {
+        // Nearly always all parameters have had every update.
+        if m.step != optimizer.step() {
+            let data = Data::U64(std::slice::from_ref(&m.step));
+            entries.insert(format!("{}.step", p.name), Entry { shape: vec![1], data });
+        }
         for (kind, data) in [("exp_avg", &m.first), ("exp_avg_sq", &m.second)] {
             let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(data) };
             entries.insert(format!("{}.{kind}", p.name), entry);
@@ -347,7 +406,12 @@ pub fn read_moments<'a>(
     let moments = trainable
         .map(|p| {
             let read = |kind| file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()));
-            Ok(Moments { first: read("exp_avg")?, second: read("exp_avg_sq")? })
+            let own = format!("{}.step", p.name);
+            let own = match file.contains(&own) {
+                true => read_count(&file, &own)?,
+                false => step,
+            };
+            Ok(Moments { first: read("exp_avg")?, second: read("exp_avg_sq")?, step: own })
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Adam::restored(settings, moments, step))

@@ -1,19 +1,17 @@
 //! A run from start to end: resume, updates, validation, checkpoints, early stopping,
 //! averaging, signals. Speaks through an [`Observer`]; prints nothing.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use super::corpus::Corpus;
-use super::run_dir::{Best, ModelSource, RunDir, RunState};
+use super::run_dir::{Best, Content, ModelSource, RunDir, RunState, weights_sha256};
 use super::sampler::BatchPlan;
 use super::settings::Settings;
 use super::trainer::{StepReport, Trainer};
 use super::validation::{ValidationLoss, validate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::hf;
-use crate::formats::provenance::{Provenance, file_sha256};
+use crate::formats::provenance::Provenance;
 use crate::kernels::storage::{change, values};
 use crate::records::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
 
@@ -78,6 +76,7 @@ pub struct Session<'a> {
     pub base_sha256: String,
     pub config_sha256: String,
     pub masks_sha256: Option<String>,
+    pub lora_sha256: Option<String>,
 }
 
 /// Sums since the last log record.
@@ -172,6 +171,9 @@ impl Session<'_> {
             };
             p.tokens_seen += report.tokens as u64;
             observer.step(&report);
+            if let Some(pruned) = &report.pruned {
+                self.emit(&TrainingRecord::LoraPrune(pruned.clone()), observer)?;
+            }
             window.loss += report.sums.loss;
             window.nll += report.sums.nll;
             window.tokens += report.tokens;
@@ -213,6 +215,11 @@ impl Session<'_> {
         {
             best = Some(average);
         }
+        if let Some(lora) = &self.trainer.lora {
+            for record in lora.placement_records(self.trainer.step())? {
+                self.emit(&record, observer)?;
+            }
+        }
         // Last, so that a run that was cut off before is not taken for finished.
         let name = RunDir::checkpoint_name(self.trainer.step());
         self.run.save_state(&name, &self.state(&p, Some(reason)))?;
@@ -225,6 +232,13 @@ impl Session<'_> {
             observer,
         )?;
         Ok(best)
+    }
+
+    fn content(&self) -> Content<'_> {
+        match &self.trainer.lora {
+            Some(lora) => Content::Lora(lora),
+            None => Content::Model(&self.source, &self.trainer.set),
+        }
     }
 
     fn finished(&self, p: &Progress) -> Option<&'static str> {
@@ -364,6 +378,7 @@ impl Session<'_> {
             base_sha256: self.base_sha256.clone(),
             config_sha256: Some(self.config_sha256.clone()),
             masks_sha256: self.masks_sha256.clone(),
+            lora_sha256: self.lora_sha256.clone(),
             finished: finished.map(str::to_string),
         }
     }
@@ -380,8 +395,7 @@ impl Session<'_> {
         if is_new {
             self.run.save(
                 &name,
-                &self.source,
-                &self.trainer.set,
+                &self.content(),
                 Some(&self.trainer.optimizer),
                 Some(&state),
                 &self.provenance,
@@ -405,7 +419,7 @@ impl Session<'_> {
                 step,
                 path: format!("checkpoints/{name}"),
                 size_bytes: RunDir::size_bytes(&dir),
-                sha256: file_sha256(&dir.join(hf::WEIGHTS))?,
+                sha256: weights_sha256(&dir)?,
                 is_best: best.is_some(),
             });
             self.emit(&record, observer)?;
@@ -429,12 +443,15 @@ impl Session<'_> {
         names.retain(|n| self.is_scheduled(n) || *n == last);
         let names = &names[names.len().saturating_sub(self.options.average)..];
         observer.phase(Some("averaging"));
-        average_into(&self.trainer, names.iter().map(|n| self.run.checkpoint_dir(n)))?;
+        let dirs: Vec<_> = names.iter().map(|n| self.run.checkpoint_dir(n)).collect();
+        match &mut self.trainer.lora {
+            Some(lora) => lora.average(&dirs)?,
+            None => average_into(&self.trainer, &dirs)?,
+        }
         let step = self.trainer.step();
         let (dir, sha256) = self.run.save(
             "average",
-            &self.source,
-            &self.trainer.set,
+            &self.content(),
             None,
             None,
             &self.provenance,
@@ -520,9 +537,9 @@ fn valid_records(
 }
 
 /// Replaces the trainer's weights by the mean over checkpoints.
-fn average_into(trainer: &Trainer, dirs: impl Iterator<Item = std::path::PathBuf>) -> Result<()> {
+fn average_into(trainer: &Trainer, dirs: &[std::path::PathBuf]) -> Result<()> {
     let checkpoints =
-        dirs.map(|d| crate::model::Checkpoint::open(Path::new(&d))).collect::<Result<Vec<_>>>()?;
+        dirs.iter().map(|d| crate::model::Checkpoint::open(d)).collect::<Result<Vec<_>>>()?;
     let share = 1.0 / checkpoints.len().max(1) as f64;
     for p in trainer.set.iter() {
         let mut sum = vec![0f64; values(&p.tensor)?.len()];

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::corpus::{Corpus, Example};
+use super::lora::LoraTraining;
 use super::optimizer::Adam;
 use super::sampler::{BatchPlan, Sampler};
 use super::schedule::LrSchedule;
-use crate::autograd::Gradients;
+use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::LossSums;
 use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Ragged, Teacher};
+use crate::records::LoraPrune;
 use crate::text::Direction;
 
 /// Token ids of one batch.
@@ -75,6 +77,8 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// nll sum and weight by direction.
     pub by_pair: BTreeMap<String, (f64, f64)>,
+    /// What was pruned before this update.
+    pub pruned: Option<LoraPrune>,
 }
 
 /// Model, data and optimizer of a run; what each direction does differently.
@@ -84,8 +88,19 @@ pub struct Trainer {
     pub optimizer: Adam,
     pub sampler: Sampler,
     pub options: TrainerOptions,
+    /// Trained beside the model, which is frozen then.
+    pub lora: Option<LoraTraining>,
     gradients: Gradients,
+    /// What no update changes: the masks.
     parts: BTreeMap<Direction, DirectionParts>,
+}
+
+/// All trained parameters in slot order: the model's, then the LoRA's.
+pub fn trained_parameters<'a>(
+    set: &'a ParameterSet,
+    lora: Option<&'a LoraTraining>,
+) -> impl Iterator<Item = &'a Parameter> {
+    set.trainable().chain(lora.into_iter().flat_map(LoraTraining::parameters))
 }
 
 impl Trainer {
@@ -96,12 +111,13 @@ impl Trainer {
         sampler: Sampler,
         options: TrainerOptions,
         parts: BTreeMap<Direction, DirectionParts>,
+        lora: Option<LoraTraining>,
     ) -> Result<Self> {
-        let gradients = Gradients::new(set.iter())?;
+        let gradients = Gradients::new(trained_parameters(&set, lora.as_ref()))?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }
-        Ok(Self { model, set, optimizer, sampler, options, gradients, parts })
+        Ok(Self { model, set, optimizer, sampler, options, lora, gradients, parts })
     }
 
     /// Updates made so far.
@@ -111,11 +127,24 @@ impl Trainer {
     pub fn gradients(&self) -> &Gradients {
         &self.gradients
     }
-    /// What a direction does differently.
-    pub fn parts(&self, direction: &Direction) -> Result<&DirectionParts> {
-        self.parts
-            .get(direction)
-            .ok_or_else(|| Error::bug(format!("nothing is known of direction {direction}")))
+    /// What a direction does differently now; operations that lead there go on `tape`.
+    pub fn parts_on(&self, tape: &Tape, direction: &Direction) -> Result<DirectionParts> {
+        let own = self.parts.get(direction);
+        let mut parts = own
+            .ok_or_else(|| Error::bug(format!("nothing is known of direction {direction}")))?
+            .clone();
+        if let Some(lora) = &self.lora {
+            lora.add_parts(tape, direction, &mut parts)?;
+        }
+        Ok(parts)
+    }
+    /// The same without a way back, for evaluation.
+    pub fn parts(&self, direction: &Direction) -> Result<DirectionParts> {
+        self.parts_on(&Tape::disabled(), direction)
+    }
+    /// All trained parameters in slot order.
+    pub fn trained(&self) -> impl Iterator<Item = &Parameter> {
+        trained_parameters(&self.set, self.lora.as_ref())
     }
 
     /// The batches of the next update.
@@ -138,16 +167,22 @@ impl Trainer {
         // Sentences of weight 0 only: an update that changes nothing but the moments.
         let scale = if report.weight > 0.0 { (1.0 / report.weight) as f32 } else { 0.0 };
         self.gradients.clear();
+        if let Some(lora) = &mut self.lora {
+            report.pruned = lora.begin_step(step)?;
+        }
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
             let direction = &corpus.directions[plan.direction].direction;
             let noise = Noise::new(noise_key(self.options.seed, step, i as u64));
+            let tape = Tape::recording();
+            let parts = self.parts_on(&tape, direction)?;
             let loss = self.model.train(
+                tape,
                 Teacher {
                     src: &batch.src,
                     labels: &batch.labels,
                     weights: batch.weights.as_deref(),
                 },
-                self.parts.get(direction).ok_or_else(|| Error::bug("a direction without parts"))?,
+                &parts,
                 &noise,
                 self.options.label_smoothing,
                 scale,
@@ -164,6 +199,9 @@ impl Trainer {
             pair.0 += loss.sums.nll;
             pair.1 += batch.weight();
         }
+        if let Some(lora) = &self.lora {
+            lora.mask_gradients(&mut self.gradients)?;
+        }
         report.grad_norm = Adam::gradient_norm(&self.gradients)?;
         if !report.grad_norm.is_finite() {
             return Err(not_finite("gradient", step, &corpus, plans));
@@ -173,7 +211,11 @@ impl Trainer {
             Some(max) => (max / (report.grad_norm + 1e-6)).min(1.0),
             None => 1.0,
         };
-        self.optimizer.update(self.set.trainable(), &self.gradients, lr, clip)?;
+        let trained = trained_parameters(&self.set, self.lora.as_ref());
+        self.optimizer.update(trained, &self.gradients, lr, clip)?;
+        if let Some(lora) = &self.lora {
+            lora.mask_values()?;
+        }
         Ok(report)
     }
 }

@@ -42,10 +42,10 @@ impl ValidationLoss {
 }
 
 /// Evaluates every direction; sentences in order of length, `batch_tokens` at a time.
-pub fn validate<'a>(
+pub fn validate(
     model: &M2m100,
     corpus: &Corpus,
-    parts: &dyn Fn(&Direction) -> Result<&'a DirectionParts>,
+    parts: &dyn Fn(&Direction) -> Result<DirectionParts>,
     smoothing: f32,
     batch_tokens: usize,
     mut progress: impl FnMut(usize),
@@ -75,7 +75,7 @@ pub fn validate<'a>(
             rest = tail;
             let batch = build_batch(corpus, &d.examples, batch);
             let teacher = Teacher { src: &batch.src, labels: &batch.labels, weights: None };
-            let part = model.evaluate(teacher, parts, smoothing)?;
+            let part = model.evaluate(teacher, &parts, smoothing)?;
             loss.sums.loss += part.sums.loss;
             loss.sums.nll += part.sums.nll;
             loss.num_tokens += part.num_tokens;

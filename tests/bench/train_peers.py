@@ -38,22 +38,30 @@ def rss_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def torch_step(shape, tokens, attention):
-    """A closure that makes one optimizer step on a fixed batch."""
+def torch_model(shape, attention):
+    """A random model with dropout, ready to train."""
     import torch
     from transformers import M2M100Config, M2M100ForConditionalGeneration
 
     d_model, layers, heads, ffn, vocab = SHAPES[shape]
     torch.manual_seed(1)
-    model = M2M100ForConditionalGeneration(M2M100Config(
+    return M2M100ForConditionalGeneration(M2M100Config(
         vocab_size=vocab, d_model=d_model, encoder_layers=layers, decoder_layers=layers,
         encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=ffn,
         decoder_ffn_dim=ffn, max_position_embeddings=256, dropout=0.1, attention_dropout=0.1,
         activation_dropout=0.0, encoder_layerdrop=0.0, decoder_layerdrop=0.0, scale_embedding=True,
         activation_function="relu", attn_implementation=attention,
     )).train()
+
+
+def torch_step(model, shape, tokens):
+    """A closure that makes one optimizer step of what is trainable, on a fixed batch."""
+    import torch
+
+    vocab = SHAPES[shape][-1]
     # The single-pass Adam: the fastest PyTorch has on the CPU.
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-9, fused=True)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trainable, lr=1e-4, betas=(0.9, 0.98), eps=1e-9, fused=True)
     criterion = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
     src, decoder_input, labels = (torch.randint(4, vocab, (tokens // LEN, LEN)) for _ in range(3))
     mask = torch.ones_like(src)
@@ -67,8 +75,8 @@ def torch_step(shape, tokens, attention):
     return step
 
 
-def torch_worker(threads, attention):
-    """PyTorch's side of the protocol."""
+def torch_worker(threads, make_model):
+    """PyTorch's side of the protocol; `make_model` takes the shape and what follows the steps."""
     import torch
     import transformers.models.m2m_100.modeling_m2m_100  # noqa: F401
 
@@ -80,10 +88,10 @@ def torch_worker(threads, attention):
         if words == ["rss"]:
             print(f"peak_rss_mib {rss_mib():.1f} {idle:.1f}", flush=True)
             continue
-        shape, tokens, steps = words[0], int(words[1]), int(words[2])
-        if current != (shape, tokens):
+        shape, tokens, steps, method = words[0], int(words[1]), int(words[2]), words[3:]
+        if current != (shape, tokens, method):
             step = None
-            current, step = (shape, tokens), torch_step(shape, tokens, attention)
+            current, step = (shape, tokens, method), torch_step(make_model(shape, *method), shape, tokens)
         seconds = []
         for _ in range(steps):
             start = time.perf_counter()
@@ -93,11 +101,13 @@ def torch_worker(threads, attention):
 
 
 class Worker:
-    def __init__(self, name, command, threads):
+    """A process that answers the protocol; `method` is what it is asked beside shape, tokens and steps."""
+
+    def __init__(self, name, command, threads, method=""):
         n = str(threads)
         env = dict(os.environ, OMP_NUM_THREADS=n, MKL_NUM_THREADS=n, RAYON_NUM_THREADS=n,
                    ISOGLOSS_THREADS=n, TRANSFORMERS_VERBOSITY="error")
-        self.name = name
+        self.name, self.method = name, method
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=env, cwd=ROOT)
 
@@ -114,7 +124,7 @@ class Worker:
         return [float(x) for x in answer[1:]]
 
     def steps(self, shape, tokens, n):
-        seconds = self.ask(f"{shape} {tokens} {n}", "seconds")
+        seconds = self.ask(f"{shape} {tokens} {n} {self.method}".rstrip(), "seconds")
         if len(seconds) != n:
             sys.exit(f"{self.name}: {n} steps asked for, {len(seconds)} answered")
         return seconds
@@ -135,8 +145,8 @@ def build_bench():
     sys.exit("cargo built no bench target `train_step`")
 
 
-def compare(shape, tokens, commands, a):
-    workers = [Worker(name, command, a.threads) for name, command in commands.items()]
+def measure(kind, workers, shape, tokens, a):
+    """A record for each worker, which ends then."""
     for w in workers:
         w.steps(shape, tokens, a.warmup)
     rounds = {w.name: [] for w in workers}
@@ -149,21 +159,34 @@ def compare(shape, tokens, commands, a):
     for w in workers:
         seconds = statistics.median(rounds[w.name])
         peak, *idle = w.ask("rss", "peak_rss_mib")
-        row = dict(type="train_bench", system=w.name, shape=shape, tokens=tokens, threads=a.threads, dtype="f32",
+        row = dict(type=kind, system=w.name, shape=shape, tokens=tokens, threads=a.threads, dtype="f32",
                    step_s=seconds, tok_per_s=tokens / seconds, peak_rss_mib=peak, rounds_s=rounds[w.name],
                    steps_per_round=a.steps)
         if idle:
             row["idle_rss_mib"] = idle[0]
         w.close()
         rows.append(row)
-    if {"torch", "isogloss"} <= set(rounds):
-        # Ratios of the same round: what disturbed both cancels out.
-        ratios = [t / i for t, i in zip(rounds["torch"], rounds["isogloss"])]
-        mine = next(r for r in rows if r["system"] == "isogloss")
-        peer = next(r for r in rows if r["system"] == "torch")
-        mine["speed_ratio"] = statistics.median(ratios)
-        mine["speed_ratio_min"], mine["speed_ratio_max"] = min(ratios), max(ratios)
-        mine["memory_ratio"] = mine["peak_rss_mib"] / peer["peak_rss_mib"]
+    return rows
+
+
+def ratios(rows, mine, peer):
+    """How much faster one system was than another, and its share of the other's memory."""
+    by_name = {r["system"]: r for r in rows}
+    if not {mine, peer} <= set(by_name):
+        return {}
+    mine, peer = by_name[mine], by_name[peer]
+    # Ratios of the same round: what disturbed both cancels out.
+    speed = [p / m for p, m in zip(peer["rounds_s"], mine["rounds_s"])]
+    return dict(speed_ratio=statistics.median(speed), speed_ratio_min=min(speed), speed_ratio_max=max(speed),
+                memory_ratio=mine["peak_rss_mib"] / peer["peak_rss_mib"])
+
+
+def compare(shape, tokens, commands, a):
+    workers = [Worker(name, command, a.threads) for name, command in commands.items()]
+    rows = measure("train_bench", workers, shape, tokens, a)
+    for row in rows:
+        if row["system"] == "isogloss":
+            row.update(ratios(rows, "isogloss", "torch"))
     return rows
 
 
@@ -174,36 +197,59 @@ def machine():
     return f"{model}, {os.cpu_count()} cores, load {load:.2f}", load
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--shapes", default="A,B")
-    ap.add_argument("--tokens", default="2048,4096", help="target tokens a step")
-    ap.add_argument("--rounds", type=int, default=5)
+def quiet():
+    """Says what runs here, and whether figures of it are worth anything."""
+    text, load = machine()
+    print(text)
+    if load > 0.5:
+        print("warning: something else runs on this machine; the ratios below are not to be quoted")
+
+
+def common_options(ap, shapes, tokens, rounds):
+    ap.add_argument("--shapes", default=shapes)
+    ap.add_argument("--tokens", default=tokens, help="target tokens a step")
+    ap.add_argument("--rounds", type=int, default=rounds)
     ap.add_argument("--steps", type=int, default=3, help="steps a round")
     ap.add_argument("--warmup", type=int, default=2, help="steps before the first round")
     ap.add_argument("--pause", type=float, default=0.3, help="seconds between two systems")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"], help="PyTorch's attention")
-    ap.add_argument("--systems", default="torch,isogloss")
     ap.add_argument("--isogloss", metavar="EXE", help="built bench `train_step`; default: build it with cargo")
     ap.add_argument("--json", metavar="FILE", help="append the results as JSON lines")
     ap.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+
+
+def torch_command(script, a):
+    return [sys.executable, os.path.abspath(script), "--worker", "--threads", str(a.threads),
+            "--attention", a.attention]
+
+
+def isogloss_command(a):
+    return [os.path.abspath(a.isogloss) if a.isogloss else build_bench()]
+
+
+def append(path, row):
+    if path:
+        with open(path, "a") as f:
+            f.write(json.dumps(row) + "\n")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common_options(ap, shapes="A,B", tokens="2048,4096", rounds=5)
+    ap.add_argument("--systems", default="torch,isogloss")
     a = ap.parse_args()
     if a.worker:
-        return torch_worker(a.threads, a.attention)
+        return torch_worker(a.threads, lambda shape: torch_model(shape, a.attention))
     commands = {}
     for system in a.systems.split(","):
         if system == "torch":
-            commands[system] = [sys.executable, __file__, "--worker", "--threads", str(a.threads),
-                                "--attention", a.attention]
+            commands[system] = torch_command(__file__, a)
         elif system == "isogloss":
-            commands[system] = [os.path.abspath(a.isogloss) if a.isogloss else build_bench()]
+            commands[system] = isogloss_command(a)
         else:
             ap.error(f"unknown system `{system}`: torch or isogloss")
-    text, load = machine()
-    print(text)
-    if load > 0.5:
-        print("warning: something else runs on this machine; the ratios below are not to be quoted")
+    quiet()
     print(f"{'shape':5} {'tokens':>6} {'system':9} {'step, s':>8} {'tok/s':>8} {'peak MiB':>9}   torch / isogloss: time (range), memory")
     for shape in a.shapes.split(","):
         for tokens in map(int, a.tokens.split(",")):
@@ -216,9 +262,7 @@ def main():
                       f" {row['peak_rss_mib']:9.0f}{tail}", flush=True)
                 if "idle_rss_mib" in row:
                     print(f"{'':32} of these {row['idle_rss_mib']:.0f} MiB before the model is made")
-                if a.json:
-                    with open(a.json, "a") as f:
-                        f.write(json.dumps(row) + "\n")
+                append(a.json, row)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &["autograd", "error", "formats", "io", "kernels", "random"]),
     // A tokenizer is read beside the model's config.
     ("text", &["error", "formats", "io", "model", "records"]),
-    ("methods", &["autograd", "error", "formats", "kernels", "model"]),
+    ("methods", &["autograd", "error", "formats", "kernels", "model", "random"]),
     ("decoding", &["error", "kernels", "methods", "model", "records", "text"]),
     (
         "training",

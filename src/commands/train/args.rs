@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::Context;
+use super::lora::LoraArgs;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ use crate::training::{ScheduleKind, Settings};
 pub enum Method {
     /// All parameters of the model
     Full,
+    /// Updates of low rank by language, beside the frozen model
+    Lora,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -71,6 +74,10 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub neuron_masks: MaskArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub lora: LoraArgs,
 
     /// Updates to make in all
     #[arg(long, value_name = "N", help_heading = "Length of the run")]
@@ -215,7 +222,7 @@ impl Args {
             _ => Settings::new(),
         };
         // Compared by content, not by path.
-        for name in ["model", "train", "valid", "init_from", "masks"] {
+        for name in ["model", "train", "valid", "init_from", "masks", "lora_placement", "lora_groups"] {
             settings.remove(name);
         }
         // Whose the masks are is told by their fingerprint.
@@ -281,6 +288,7 @@ impl Args {
                 .flag("--patience")
                 .hint("add `--valid FILE`"));
         }
+        self.lora.check(self)?;
         positive("--valid-beam-size", self.valid_beam_size > 0, "at least 1")?;
         positive("--valid-sentences", self.valid_sentences != Some(0), "at least 1")?;
         if self.valid.is_empty() && (!self.valid_metric.is_empty() || self.best_metric != "nll") {

@@ -96,6 +96,20 @@ impl<'a> TrainObserver<'a> {
                 let best = if c.is_best { " (best)" } else { "" };
                 format!("saved {:>6}  {}{best}", c.step, c.path)
             }
+            TrainingRecord::LoraPrune(p) => format!(
+                "prune {:>6}  period {:>3}  ratio {:.4}  {} of {} entries",
+                p.step, p.period, p.ratio, p.pruned, p.total
+            ),
+            TrainingRecord::LoraPlacement(p) => format!(
+                "place {:>6}  {} layer {}{}  {}  (source {:.3}, target {:.3})",
+                p.step,
+                p.side,
+                p.layer,
+                p.module.as_ref().map_or(String::new(), |m| format!(" {m}")),
+                p.index,
+                p.weight_source,
+                p.weight_target
+            ),
             TrainingRecord::Resume { step } => format!("continuing from step {step}"),
             TrainingRecord::End { step, reason, elapsed_s } => {
                 format!("finished at step {step} after {elapsed_s:.0} s: {reason}")

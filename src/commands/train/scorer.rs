@@ -89,7 +89,7 @@ impl ValidMetrics {
                     tokenizer,
                     metrics: &self.0,
                     weights: Arc::new(
-                        model.base_weights().with_parts(trainer.parts(&d.direction)?)?,
+                        model.base_weights().with_parts(&trainer.parts(&d.direction)?)?,
                     ),
                     mark,
                     rest: &d.examples[..d.examples.len().min(limit)],

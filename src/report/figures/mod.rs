@@ -4,12 +4,14 @@
 mod colour;
 mod curves;
 mod dendrogram;
+mod grid;
 mod heat_map;
 mod scale;
 mod svg;
 
 pub use curves::{Curves, Series};
 pub use dendrogram::Join;
+pub use grid::Grid;
 pub use heat_map::HeatMap;
 
 #[cfg(test)]

@@ -1,0 +1,576 @@
+//! `train --method lora`: what its flags mean.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::args::{Args, Method};
+use crate::autograd::Tape;
+use crate::cli::Context;
+use crate::cli::values::Fraction;
+use crate::error::{Error, Result};
+use crate::formats::lora::{check_model, num_layers, resolve};
+use crate::formats::lora_placement::{FILE, INDEX_NAMES, Index, Layer, Mix, Placement};
+use crate::formats::peft::Shapes;
+use crate::formats::provenance::hex;
+use crate::io::read_text;
+use crate::kernels::storage::values;
+use crate::methods::lora::{
+    GateScope, Gates, Initialisation, LoraSet, LoraSpec, PrunePool, PruneSchedule, PruneUnit,
+    PruneWhat, Pruning, placement_for,
+};
+use crate::model::Checkpoint;
+use crate::model::checkpoint::linear_shapes;
+use crate::scoring::corpus::UnitKey;
+use crate::scoring::labels::{LabelOf, Labels};
+use crate::text::Direction;
+
+const HEADING: &str = "LoRA";
+const PRUNING: &str = "Gradual pruning of a LoRA";
+
+/// Flags of `--method lora`.
+#[derive(Clone, Debug, clap::Args, Serialize)]
+pub struct LoraArgs {
+    /// Ranks: one number; `high=2,low=8,de=4,*=2` by language or label of `--lora-groups`; or
+    /// `2;2;8` for the labels high, medium and low, as in `2;2;8;en=2` [default: 8]
+    #[arg(long, value_name = "RANKS", help_heading = HEADING)]
+    pub lora_rank: Option<String>,
+    /// Rank of one module for all languages, such as `fc1=4`; may be repeated
+    #[arg(long, value_name = "MODULE=R", help_heading = HEADING)]
+    pub lora_module_rank: Vec<String>,
+    /// The update is alpha / rank * B A [default: alpha is the rank, a scaling of 1]
+    #[arg(long, value_name = "X", help_heading = HEADING)]
+    pub lora_alpha: Option<f64>,
+    /// How A begins; B is zero [default: lslo]
+    #[arg(long, value_enum, help_heading = HEADING)]
+    pub lora_init: Option<Initialisation>,
+    /// Dropout of the updates' input [default: 0]
+    #[arg(long, value_name = "P", help_heading = HEADING)]
+    pub lora_dropout: Option<f32>,
+    /// Whose pair a layer uses, encoder/decoder: source, target, direction or shared; by layer as
+    /// `source*9,target*3/target`; `shared` alone is a plain LoRA [default: source/target]
+    #[arg(long, value_name = "INDEX", help_heading = HEADING)]
+    pub lora_index: Option<String>,
+    /// Modules with updates: names such as q_proj, self_attn.q_proj, fc1, or all [default:
+    /// q_proj,k_proj,v_proj,fc1,fc2]
+    #[arg(long, value_name = "NAMES", help_heading = HEADING)]
+    pub lora_modules: Option<String>,
+    /// Updates read and write these coordinates only: `0..1024`, or `d_model` for the first
+    /// d_model of them, as published [default: all]
+    #[arg(long, value_name = "RANGE", help_heading = HEADING)]
+    pub lora_slice: Option<String>,
+    /// Take the placement of a run of `--learn-placement`, of a LoRA, or of a placement.json
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with_all = ["lora_index", "lora_modules", "learn_placement"],
+        help_heading = HEADING
+    )]
+    pub lora_placement: Option<PathBuf>,
+    /// Labels of languages (TSV with a header line, or JSON) for `--lora-rank` and `--lora-share`
+    #[arg(long, value_name = "FILE", help_heading = HEADING)]
+    pub lora_groups: Option<PathBuf>,
+    /// Column of those labels that `--lora-rank` means [default: tier]
+    #[arg(long, value_name = "COLUMN", requires = "lora_groups", help_heading = HEADING)]
+    pub lora_rank_by: Option<String>,
+    /// Languages with the same label in this column share their pairs
+    #[arg(long, value_name = "COLUMN", requires = "lora_groups", help_heading = HEADING)]
+    pub lora_share: Option<String>,
+    /// Learn whether source or target should index each layer (or matrix), with the pairs of both
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = HEADING)]
+    pub learn_placement: Option<GateScope>,
+
+    /// Prune this share in the end, such as 90%
+    #[arg(long, value_name = "SHARE", help_heading = PRUNING)]
+    #[serde(serialize_with = "share")]
+    pub prune: Option<Fraction>,
+    /// First period of the schedule, which prunes nothing yet [default: 2]
+    #[arg(long, value_name = "N", requires = "prune", help_heading = PRUNING)]
+    pub prune_start: Option<u64>,
+    /// Periods from there to the full share [default: 10]
+    #[arg(long, value_name = "N", requires = "prune", help_heading = PRUNING)]
+    pub prune_duration: Option<u64>,
+    /// Updates of a period [default: a 15th of --max-steps]
+    #[arg(long, value_name = "N", requires = "prune", help_heading = PRUNING)]
+    pub prune_every: Option<u64>,
+    /// What competes [default: language]
+    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    pub prune_pool: Option<PrunePool>,
+    /// Matrices that are pruned [default: b]
+    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    pub prune_what: Option<PruneWhat>,
+    /// What is pruned at once [default: entry]
+    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    pub prune_unit: Option<PruneUnit>,
+}
+
+fn share<S: serde::Serializer>(v: &Option<Fraction>, s: S) -> std::result::Result<S::Ok, S::Error> {
+    v.map(|f| f.0).serialize(s)
+}
+
+/// A set about to be trained.
+pub struct NewLora {
+    pub set: LoraSet,
+    pub gates: Option<Gates>,
+    pub pruning: Option<Pruning>,
+    pub shapes: Shapes,
+    /// Fingerprint of placement, ranks and first values.
+    pub sha256: String,
+}
+
+impl LoraArgs {
+    /// A flag of this method that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--lora-rank", self.lora_rank.is_some()),
+            ("--lora-module-rank", !self.lora_module_rank.is_empty()),
+            ("--lora-alpha", self.lora_alpha.is_some()),
+            ("--lora-init", self.lora_init.is_some()),
+            ("--lora-dropout", self.lora_dropout.is_some()),
+            ("--lora-index", self.lora_index.is_some()),
+            ("--lora-modules", self.lora_modules.is_some()),
+            ("--lora-slice", self.lora_slice.is_some()),
+            ("--lora-placement", self.lora_placement.is_some()),
+            ("--lora-groups", self.lora_groups.is_some()),
+            ("--learn-placement", self.learn_placement.is_some()),
+            ("--prune", self.prune.is_some()),
+        ];
+        flags.into_iter().find(|f| f.1).map(|f| f.0)
+    }
+
+    /// What is wrong before anything is read.
+    pub fn check(&self, args: &Args) -> Result<()> {
+        let range = |flag: &str, ok: bool, what: &str| match ok {
+            true => Ok(()),
+            false => Err(Error::usage("value is out of range").flag(flag).expected(what)),
+        };
+        if args.method != Method::Lora {
+            return match self.given() {
+                Some(flag) => Err(Error::usage(format!("`{flag}` without a LoRA"))
+                    .flag(flag)
+                    .hint("add `--method lora`")),
+                None => Ok(()),
+            };
+        }
+        for (flag, given) in
+            [("--freeze", !args.freeze.is_empty()), ("--train-only", !args.train_only.is_empty())]
+        {
+            if given {
+                return Err(Error::usage(format!("`{flag}` with a LoRA, which freezes the model"))
+                    .flag(flag)
+                    .hint("`--lora-modules` says where updates are"));
+            }
+        }
+        range(
+            "--lora-alpha",
+            self.lora_alpha.is_none_or(|a| a.is_finite() && a > 0.0),
+            "a number above 0",
+        )?;
+        range(
+            "--lora-dropout",
+            self.lora_dropout.is_none_or(|p| (0.0..1.0).contains(&p)),
+            "0 to below 1",
+        )?;
+        range("--prune", self.prune.is_none_or(|p| p.0 < 1.0), "below 100%")?;
+        range("--prune-start", self.prune_start != Some(0), "at least 1")?;
+        range("--prune-duration", self.prune_duration != Some(0), "at least 1")?;
+        range("--prune-every", self.prune_every != Some(0), "at least 1")?;
+        if self.prune.is_some() && self.prune_every.is_none() && args.max_steps.is_none() {
+            return Err(Error::usage("the length of a period is not given")
+                .flag("--prune")
+                .hint("add `--prune-every N` or `--max-steps N`"));
+        }
+        Ok(())
+    }
+
+    /// The pairs for the directions of a text, in their first state.
+    pub fn create(
+        &self,
+        args: &Args,
+        context: &Context,
+        base: &Checkpoint,
+        base_sha256: &str,
+        directions: &BTreeSet<Direction>,
+    ) -> Result<NewLora> {
+        let shapes = linear_shapes(&base.config);
+        let labels = match &self.lora_groups {
+            Some(path) => Some(Labels::parse(path, &read_text(path)?).map_err(|e| e.at(path))?),
+            None => None,
+        };
+        let mut placement = self.layers(&shapes)?;
+        placement.base_model_sha256 = Some(base_sha256.to_string());
+        placement.slice = match &self.lora_slice {
+            Some(text) => Some(slice(text, base.config.d_model)?),
+            None => placement.slice,
+        };
+        check_model(&placement, &shapes).map_err(|e| match &self.lora_placement {
+            Some(path) => e.at(path),
+            None if e.place().key.as_deref() == Some("slice") => e.flag("--lora-slice"),
+            None => e,
+        })?;
+        let pairs: Vec<(String, String)> =
+            directions.iter().map(|d| (d.src_lang.clone(), d.tgt_lang.clone())).collect();
+        let share = self.column(labels.as_ref(), self.lora_share.as_deref(), "--lora-share")?;
+        let adapter_of = |lang: &str| match (&labels, share) {
+            (Some(labels), Some(column)) => {
+                label(labels, lang, column).ok_or_else(|| self.unlabelled(lang, "--lora-share"))
+            }
+            _ => Ok(lang.to_string()),
+        };
+        let placement = placement_for(placement, &pairs, &adapter_of)
+            .map_err(|e| e.flag("--lora-share"))?;
+        let ranks = self.ranks(&placement, labels.as_ref(), &shapes)?;
+        let rank = |adapter: &str, path: &str| ranks.of(adapter, path);
+        let set = LoraSpec {
+            placement,
+            shapes: &shapes,
+            rank: &rank,
+            alpha: self.lora_alpha,
+            dropout: self.lora_dropout.unwrap_or(0.0),
+            initialisation: self.lora_init.unwrap_or_default(),
+            seed: context.seed,
+        }
+        .create()?;
+        let gates = self.learn_placement.map(|s| Gates::new(&set.placement, s)).transpose()?;
+        let sha256 = fingerprint(&set, gates.as_ref())?;
+        Ok(NewLora { set, gates, pruning: self.pruning(args), shapes, sha256 })
+    }
+
+    fn pruning(&self, args: &Args) -> Option<Pruning> {
+        let every = self.prune_every.or(args.max_steps.map(|n| n.div_ceil(15)));
+        Some(Pruning {
+            schedule: PruneSchedule {
+                target: self.prune?.0,
+                start: self.prune_start.unwrap_or(2),
+                duration: self.prune_duration.unwrap_or(10),
+                every: every.unwrap_or(1).max(1),
+            },
+            pool: self.prune_pool.unwrap_or_default(),
+            what: self.prune_what.unwrap_or_default(),
+            unit: self.prune_unit.unwrap_or_default(),
+        })
+    }
+
+    /// Which module of which layer is indexed how.
+    fn layers(&self, shapes: &Shapes) -> Result<Placement> {
+        if let Some(path) = &self.lora_placement {
+            let file = if path.is_file() { path.clone() } else { resolve(path)?.join(FILE) };
+            let learned = Placement::read(&file)?;
+            let decide = |layers: Vec<Layer>| {
+                let layer = |l: Layer| l.into_iter().map(|(m, i)| (m, i.decided())).collect();
+                layers.into_iter().map(layer).collect()
+            };
+            return Ok(Placement {
+                encoder: decide(learned.encoder),
+                decoder: decide(learned.decoder),
+                slice: learned.slice,
+                ..Placement::default()
+            });
+        }
+        let text = self.lora_index.as_deref().unwrap_or("source/target");
+        let (encoder, decoder) = text.split_once('/').unwrap_or((text, text));
+        let depth = num_layers(shapes);
+        let names = self.modules(shapes)?;
+        let mixed = Index::Mixed(Mix { source: 0.5, target: 0.5 });
+        let side = |spec: &str, side: &str, layers: usize| -> Result<Vec<Layer>> {
+            let indices = indices(spec, side, layers)?;
+            let layer = |(i, index): (usize, Index)| {
+                let index = if self.learn_placement.is_some() { mixed } else { index };
+                let prefix = format!("model.{side}.layers.{i}.");
+                let own = shapes.keys().filter_map(|p| p.strip_prefix(prefix.as_str()));
+                own.filter(|m| names.contains(*m)).map(|m| (m.to_string(), index)).collect()
+            };
+            Ok(indices.into_iter().enumerate().map(layer).collect())
+        };
+        if self.learn_placement.is_some() && self.lora_index.is_some() {
+            return Err(Error::usage("the index is given, and is to be learned")
+                .flag("--lora-index")
+                .hint("leave out `--lora-index` or `--learn-placement`"));
+        }
+        Ok(Placement {
+            encoder: side(encoder, "encoder", depth[0])?,
+            decoder: side(decoder, "decoder", depth[1])?,
+            ..Placement::default()
+        })
+    }
+
+    /// Names within a layer, such as `self_attn.q_proj`.
+    fn modules(&self, shapes: &Shapes) -> Result<BTreeSet<String>> {
+        let all: BTreeSet<&str> =
+            shapes.keys().filter_map(|p| p.splitn(5, '.').nth(4)).collect();
+        let text = self.lora_modules.as_deref().unwrap_or("q_proj,k_proj,v_proj,fc1,fc2");
+        let mut out = BTreeSet::new();
+        for name in text.split(',').map(str::trim) {
+            let fits = |m: &&str| {
+                name == "all" || *m == name || m.strip_suffix(name).is_some_and(|h| h.ends_with('.'))
+            };
+            let found: Vec<&str> = all.iter().copied().filter(fits).collect();
+            if found.is_empty() {
+                let short = all.iter().map(|m| m.rsplit('.').next().unwrap_or(m));
+                let names: BTreeSet<&str> = all.iter().copied().chain(short).collect();
+                return Err(Error::usage(format!("unknown module `{name}`"))
+                    .flag("--lora-modules")
+                    .expected(all.iter().copied().collect::<Vec<_>>().join(", "))
+                    .suggest(name, names));
+            }
+            out.extend(found.into_iter().map(str::to_string));
+        }
+        Ok(out)
+    }
+
+    fn column(
+        &self,
+        labels: Option<&Labels>,
+        name: Option<&str>,
+        flag: &str,
+    ) -> Result<Option<usize>> {
+        let (Some(labels), Some(name)) = (labels, name) else { return Ok(None) };
+        match labels.column(name) {
+            Some((at, LabelOf::Pair)) => Ok(Some(at)),
+            _ => {
+                let own: Vec<String> =
+                    labels.names().into_iter().step_by(3).collect();
+                Err(Error::usage(format!("the labels have no column `{name}`"))
+                    .flag(flag)
+                    .expected(own.join(", "))
+                    .suggest(name, own.iter().map(String::as_str)))
+            }
+        }
+    }
+
+    fn unlabelled(&self, lang: &str, flag: &str) -> Error {
+        let e = Error::data(format!("language `{lang}` has no label")).flag(flag);
+        match &self.lora_groups {
+            Some(path) => e.at(path),
+            None => e,
+        }
+    }
+
+    /// The rank of every adapter and module.
+    fn ranks(
+        &self,
+        placement: &Placement,
+        labels: Option<&Labels>,
+        shapes: &Shapes,
+    ) -> Result<Ranks> {
+        let flag = |e: Error| e.flag("--lora-rank");
+        let mut by_module = BTreeMap::new();
+        for text in &self.lora_module_rank {
+            let (name, rank) = text.split_once('=').ok_or_else(|| {
+                Error::usage(format!("`{text}` is not MODULE=R")).flag("--lora-module-rank")
+            })?;
+            let known = placement.modules().any(|(.., m, _)| ends(m, name));
+            if !known {
+                let own: BTreeSet<&str> = placement.modules().map(|(_, _, m, _)| m).collect();
+                return Err(Error::usage(format!("no update is at a module `{name}`"))
+                    .flag("--lora-module-rank")
+                    .expected(own.iter().copied().collect::<Vec<_>>().join(", "))
+                    .suggest(name, own));
+            }
+            let rank = number(rank).map_err(|e| e.flag("--lora-module-rank"))?;
+            by_module.insert(name.to_string(), rank);
+        }
+        let text = self.lora_rank.as_deref().unwrap_or("8");
+        let mut positional = Vec::new();
+        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+        for item in text.split([';', ',']).map(str::trim) {
+            match item.split_once('=') {
+                Some((name, rank)) => {
+                    named.insert(name.trim(), number(rank).map_err(flag)?);
+                }
+                None => positional.push(number(item).map_err(flag)?),
+            }
+        }
+        let column = self.column(
+            labels,
+            Some(self.lora_rank_by.as_deref().unwrap_or("tier")),
+            "--lora-rank-by",
+        );
+        let label_of = |lang: &str| -> Result<Option<String>> {
+            let Some(labels) = labels else { return Ok(None) };
+            Ok(match column.clone()? {
+                Some(column) => label(labels, lang, column),
+                None => None,
+            })
+        };
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        let default = match positional.as_slice() {
+            [] => named.get("*").copied(),
+            [one] => Some(*one),
+            several => {
+                let mut tiers: Vec<String> = Vec::new();
+                for lang in placement.languages.keys() {
+                    tiers.extend(label_of(lang)?);
+                }
+                let tiers: Vec<&str> = TIERS
+                    .into_iter()
+                    .filter(|t| tiers.iter().any(|own| own == t))
+                    .collect();
+                if tiers.len() != several.len() {
+                    return Err(Error::usage("as many ranks as labels are needed")
+                        .flag("--lora-rank")
+                        .found(format!("{} ranks, labels {}", several.len(), tiers.join(", ")))
+                        .expected("one rank each for high, medium, low and very-low, as far as there are languages")
+                        .hint("`--lora-groups FILE` labels languages; `label=R` names a rank's label"));
+                }
+                for (tier, rank) in tiers.into_iter().zip(several) {
+                    named.entry(tier).or_insert(*rank);
+                    used.insert(tier);
+                }
+                named.get("*").copied()
+            }
+        };
+        used.insert("*");
+        let mut by_adapter = BTreeMap::new();
+        for adapter in &placement.adapters {
+            // Languages behind an adapter; a direction has two.
+            let members: Vec<&String> = placement
+                .languages
+                .iter()
+                .filter(|(_, l)| {
+                    l.adapter == *adapter
+                        || adapter.split_once('-').is_some_and(|(s, t)| {
+                            !placement.languages.values().any(|l| l.adapter == *adapter)
+                                && (l.adapter == s || l.adapter == t)
+                        })
+                })
+                .map(|(code, _)| code)
+                .collect();
+            let mut ranks = Vec::new();
+            if let Some((name, rank)) = named.get_key_value(adapter.as_str()) {
+                used.insert(name);
+                ranks.push(*rank);
+            } else {
+                for lang in &members {
+                    let own = label_of(lang)?;
+                    let found = named
+                        .get_key_value(lang.as_str())
+                        .or_else(|| named.get_key_value(own.as_deref()?));
+                    if let Some((name, rank)) = found {
+                        used.insert(name);
+                        ranks.push(*rank);
+                    } else if let Some(rank) = default {
+                        ranks.push(rank);
+                    } else {
+                        return Err(Error::usage(format!("language `{lang}` has no rank"))
+                            .flag("--lora-rank")
+                            .found(match own {
+                                Some(own) => format!("its label is `{own}`"),
+                                None => "it has no label".into(),
+                            })
+                            .hint(format!("add `;{lang}=R`, or `;*=R` for all others")));
+                    }
+                }
+                if members.is_empty() {
+                    ranks.extend(default);
+                }
+            }
+            let rank = ranks.into_iter().max().ok_or_else(|| {
+                Error::usage(format!("adapter `{adapter}` has no rank"))
+                    .flag("--lora-rank")
+                    .hint("give one number for all")
+            })?;
+            by_adapter.insert(adapter.clone(), rank);
+        }
+        if let Some(name) = named.keys().find(|n| !used.contains(*n)) {
+            return Err(Error::usage(format!("no language or label is called `{name}`"))
+                .flag("--lora-rank")
+                .suggest(name, placement.languages.keys().map(String::as_str)));
+        }
+        let _ = shapes;
+        Ok(Ranks { by_adapter, by_module })
+    }
+}
+
+/// Resource groups of the published notation, in its order.
+const TIERS: [&str; 4] = ["high", "medium", "low", "very-low"];
+
+struct Ranks {
+    by_adapter: BTreeMap<String, usize>,
+    by_module: BTreeMap<String, usize>,
+}
+
+impl Ranks {
+    fn of(&self, adapter: &str, path: &str) -> usize {
+        let own = self.by_module.iter().find(|(name, _)| ends(path, name));
+        own.map(|(_, r)| *r).or_else(|| self.by_adapter.get(adapter).copied()).unwrap_or(0)
+    }
+}
+
+fn ends(path: &str, name: &str) -> bool {
+    path == name || path.strip_suffix(name).is_some_and(|head| head.ends_with('.'))
+}
+
+fn number(text: &str) -> Result<usize> {
+    match text.trim().parse::<usize>() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(Error::usage(format!("`{}` is not a rank", text.trim()))
+            .expected("a whole number above 0")),
+    }
+}
+
+fn label(labels: &Labels, lang: &str, column: usize) -> Option<String> {
+    let key = UnitKey { src_lang: Some(lang.into()), tgt_lang: None, fields: Vec::new() };
+    labels.label(&key, column, LabelOf::Source)
+}
+
+/// `source*9,target*3`, or one index for all layers.
+fn indices(spec: &str, side: &str, layers: usize) -> Result<Vec<Index>> {
+    let mut out = Vec::new();
+    let one = !spec.contains([',', '*']);
+    for item in spec.split(',').map(str::trim) {
+        let (name, times) = match item.split_once('*') {
+            Some((name, n)) => (name.trim(), number(n).map_err(|e| e.flag("--lora-index"))?),
+            None => (item, if one { layers } else { 1 }),
+        };
+        let index = Index::parse(name).ok_or_else(|| {
+            Error::usage(format!("unknown index `{name}`"))
+                .flag("--lora-index")
+                .expected(INDEX_NAMES.join(", "))
+                .suggest(name, INDEX_NAMES)
+        })?;
+        out.extend(std::iter::repeat_n(index, times.min(layers + 1)));
+    }
+    if out.len() != layers {
+        return Err(Error::usage(format!("the index is for another number of {side} layers"))
+            .flag("--lora-index")
+            .found(format!("{} in `{spec}`", out.len()))
+            .expected(layers.to_string())
+            .hint("`source*2,target*1` counts layers; one name alone is for all"));
+    }
+    Ok(out)
+}
+
+/// `0..1024` or `d_model` as first coordinate and number.
+fn slice(text: &str, d_model: usize) -> Result<(usize, usize)> {
+    if text == "d_model" {
+        return Ok((0, d_model));
+    }
+    let ends = text.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    match ends {
+        Some((a, b)) if a < b => Ok((a, b - a)),
+        _ => Err(Error::usage(format!("`{text}` is no range of coordinates"))
+            .flag("--lora-slice")
+            .expected(format!("such as `0..{d_model}`, or `d_model`"))),
+    }
+}
+
+fn fingerprint(set: &LoraSet, gates: Option<&Gates>) -> Result<String> {
+    let mut hasher = Sha256::new();
+    hasher.update(set.placement.to_text()?);
+    for (adapter, modules) in &set.adapters {
+        for (path, m) in modules {
+            hasher.update(format!("{adapter} {path} {} {}\n", m.rank(), m.alpha));
+            for v in values(&m.lora_a.tensor)?.iter() {
+                hasher.update(v.to_le_bytes());
+            }
+        }
+    }
+    if let Some(gates) = gates {
+        let weights = gates.weights(&Tape::disabled())?;
+        hasher.update(weights.keys().copied().collect::<Vec<_>>().join(" "));
+    }
+    Ok(hex(&hasher.finalize()))
+}

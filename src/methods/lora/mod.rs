@@ -1,0 +1,19 @@
+//! Low-rank adaptation by language.
+//!
+//! Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models" (ICLR): a frozen matrix
+//! gets an update `scaling * B A`. Cao et al. 2024, "Exploring Intrinsic Language-specific Subspaces
+//! in Fine-tuning Multilingual Neural Machine Translation" (EMNLP): each language has its own pairs,
+//! each layer uses those of the source or of the target language, and pruning finds how small a
+//! language's subspace may be.
+
+mod choose;
+mod create;
+mod gates;
+mod prune;
+mod set;
+
+pub use choose::{LoraUse, UnknownLanguage};
+pub use create::{Initialisation, LoraSpec, placement_for};
+pub use gates::{GateScope, Gates};
+pub use prune::{PruneMasks, PrunePool, PruneSchedule, PruneUnit, Pruned, PruneWhat, Pruning};
+pub use set::{LoraModule, LoraSet};

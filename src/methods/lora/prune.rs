@@ -1,0 +1,301 @@
+//! Gradual pruning of the pairs while they are trained (specification of LSLo, section 7): which
+//! entries go, and when.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::set::{LoraModule, LoraSet, place_of};
+use crate::autograd::{Gradients, Parameter};
+use crate::error::{Error, Result};
+use crate::formats::neurons::Side;
+use crate::kernels::storage::{change, values};
+
+/// What competes: the smallest of a pool go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrunePool {
+    /// All matrices of an adapter, over all layers: every language ends at the same share
+    #[default]
+    Language,
+    /// All adapters in a layer: languages compete, to see how much each needs
+    Layer,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PruneWhat {
+    /// B only, as published
+    #[default]
+    B,
+    /// A and B, each within its own pool
+    Ab,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PruneUnit {
+    /// Single entries, by magnitude, as published
+    #[default]
+    Entry,
+    /// Whole ranks, by the norm of their outer product: a column of B (and with `ab` a row of A)
+    Rank,
+}
+
+/// When how much: cubic, over periods counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PruneSchedule {
+    /// The share that is pruned in the end.
+    pub target: f64,
+    /// First period, in which nothing is pruned yet.
+    pub start: u64,
+    /// Periods from there to the target.
+    pub duration: u64,
+    /// Updates of a period.
+    pub every: u64,
+}
+
+impl PruneSchedule {
+    /// The period of an update, both counted from 1.
+    pub fn period(&self, step: u64) -> u64 {
+        step.saturating_sub(1) / self.every.max(1) + 1
+    }
+
+    /// Whether a period begins with this update.
+    pub fn begins(&self, step: u64) -> bool {
+        step.saturating_sub(1).is_multiple_of(self.every.max(1))
+    }
+
+    /// The share of each pool that is pruned; none before the start (section 7.3).
+    pub fn ratio(&self, period: u64) -> Option<f64> {
+        if period < self.start {
+            return None;
+        }
+        let past = (period - self.start) as f64;
+        if past >= self.duration as f64 {
+            return Some(self.target);
+        }
+        let left = 1.0 - past / self.duration as f64;
+        Some(self.target - self.target * left.powi(3))
+    }
+}
+
+/// What is pruned, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pruning {
+    pub schedule: PruneSchedule,
+    pub pool: PrunePool,
+    pub what: PruneWhat,
+    pub unit: PruneUnit,
+}
+
+/// How much is gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pruned {
+    /// Pruned entries and entries that may be pruned, by adapter.
+    pub by_adapter: BTreeMap<String, (u64, u64)>,
+}
+
+impl Pruned {
+    pub fn total(&self) -> (u64, u64) {
+        self.by_adapter.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
+    }
+}
+
+/// Which entries are left, by parameter name; what is not listed is whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PruneMasks {
+    pub kept: BTreeMap<String, Vec<bool>>,
+}
+
+/// What lives and dies together: an entry of a matrix, or a rank. Small, for there are as many as
+/// parameters.
+#[derive(Clone, Copy)]
+struct Unit {
+    score: f32,
+    gone: bool,
+    module: u32,
+    /// Of the entry in its matrix, or of the rank.
+    at: u32,
+}
+
+/// Pools are told apart by matrix (A or B) and by language or layer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum PoolKey<'a> {
+    Adapter(&'a str, bool),
+    Layer(Side, usize, bool),
+}
+
+impl PruneMasks {
+    /// Prunes the smallest of every pool, until `ratio` of it is gone. What was gone before stays
+    /// gone, and counts.
+    pub fn prune(
+        &mut self,
+        set: &LoraSet,
+        ratio: f64,
+        pool: PrunePool,
+        what: PruneWhat,
+        unit: PruneUnit,
+    ) -> Result<()> {
+        let modules: Vec<(&str, &str, &LoraModule)> = set
+            .adapters
+            .iter()
+            .flat_map(|(name, of)| of.iter().map(move |(path, m)| (&**name, &**path, m)))
+            .collect();
+        let mut pools: BTreeMap<PoolKey<'_>, Vec<Unit>> = BTreeMap::new();
+        for (i, (adapter, path, module)) in modules.iter().enumerate() {
+            let (side, layer) = place_of(path)?;
+            let key = |of_a: bool| match pool {
+                PrunePool::Language => PoolKey::Adapter(adapter, of_a),
+                PrunePool::Layer => PoolKey::Layer(side, layer, of_a),
+            };
+            let index = i as u32;
+            let unit_of = |at: usize, score: f32, kept: Option<&Vec<bool>>| Unit {
+                score,
+                gone: kept.is_some_and(|k| !k[at]),
+                module: index,
+                at: at as u32,
+            };
+            let (a, b) = (values(&module.lora_a.tensor)?, values(&module.lora_b.tensor)?);
+            let kept_of = |p: &Parameter| self.kept.get(&*p.name);
+            match unit {
+                PruneUnit::Entry => {
+                    let mut add = |of_a: bool, v: &[f32], kept: Option<&Vec<bool>>| {
+                        let units = v.iter().enumerate().map(|(j, v)| unit_of(j, v.abs(), kept));
+                        pools.entry(key(of_a)).or_default().extend(units);
+                    };
+                    add(false, &b, kept_of(&module.lora_b));
+                    if what == PruneWhat::Ab {
+                        add(true, &a, kept_of(&module.lora_a));
+                    }
+                }
+                PruneUnit::Rank => {
+                    let rank = module.rank();
+                    let width_in = a.len() / rank.max(1);
+                    // The first row of B tells whether its columns are gone.
+                    let kept = kept_of(&module.lora_b);
+                    let units = (0..rank).map(|r| {
+                        let row = &a[r * width_in..(r + 1) * width_in];
+                        let norm_a: f32 = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+                        let column = b.iter().skip(r).step_by(rank);
+                        let norm_b: f32 = column.map(|v| v * v).sum::<f32>().sqrt();
+                        unit_of(r, norm_a * norm_b * module.scaling(), kept)
+                    });
+                    pools.entry(key(false)).or_default().extend(units);
+                }
+            }
+        }
+        for (key, units) in &mut pools {
+            // The reference's `round`: half to even.
+            let count = (ratio * units.len() as f64).round_ties_even() as usize;
+            if count == 0 {
+                continue;
+            }
+            // Whoever is gone goes first; between equals the order of adapter, module and position
+            // decides.
+            let compare = |a: &Unit, b: &Unit| {
+                (!a.gone)
+                    .cmp(&!b.gone)
+                    .then(a.score.total_cmp(&b.score))
+                    .then((a.module, a.at).cmp(&(b.module, b.at)))
+            };
+            if count < units.len() {
+                units.select_nth_unstable_by(count, compare);
+            }
+            let of_a = matches!(key, PoolKey::Adapter(_, true) | PoolKey::Layer(_, _, true));
+            for u in &units[..count.min(units.len())] {
+                let module = modules[u.module as usize].2;
+                let at = u.at as usize;
+                match unit {
+                    PruneUnit::Entry if of_a => self.drop(&module.lora_a, at..at + 1, 1),
+                    PruneUnit::Entry => self.drop(&module.lora_b, at..at + 1, 1),
+                    PruneUnit::Rank => {
+                        let rank = module.rank();
+                        let all = module.lora_b.tensor.elem_count();
+                        self.drop(&module.lora_b, at..all, rank);
+                        if what == PruneWhat::Ab {
+                            let width = module.lora_a.tensor.elem_count() / rank.max(1);
+                            self.drop(&module.lora_a, at * width..(at + 1) * width, 1);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of a parameter are gone.
+    fn drop(&mut self, p: &Parameter, entries: std::ops::Range<usize>, stride: usize) {
+        if !self.kept.contains_key(&*p.name) {
+            self.kept.insert(p.name.to_string(), vec![true; p.tensor.elem_count()]);
+        }
+        if let Some(kept) = self.kept.get_mut(&*p.name) {
+            entries.step_by(stride).for_each(|i| kept[i] = false);
+        }
+    }
+
+    /// Makes pruned entries zero.
+    pub fn apply(&self, set: &LoraSet) -> Result<()> {
+        for p in set.parameters() {
+            if let Some(kept) = self.kept.get(&*p.name) {
+                change(&p.tensor, |v| zero(v, kept))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the gradients of pruned entries zero.
+    pub fn apply_to_gradients(&self, set: &LoraSet, gradients: &mut Gradients) -> Result<()> {
+        for p in set.parameters() {
+            if let (Some(kept), Some(slot)) = (self.kept.get(&*p.name), p.slot)
+                && gradients.get(slot).is_some()
+            {
+                gradients.write(slot, |g, _| zero(g, kept))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Masks read from a file must be of the parameters there are.
+    pub fn check(&self, set: &LoraSet) -> Result<()> {
+        let sizes: BTreeMap<&str, usize> =
+            set.parameters().map(|p| (&*p.name, p.tensor.elem_count())).collect();
+        for (name, kept) in &self.kept {
+            if sizes.get(name.as_str()) != Some(&kept.len()) {
+                return Err(Error::artifact("a pruning mask does not fit the LoRA")
+                    .tensor(name)
+                    .found(kept.len().to_string())
+                    .expected(format!("{:?}", sizes.get(name.as_str()))));
+            }
+        }
+        Ok(())
+    }
+
+    /// How much of each adapter is gone, of what `what` lets go.
+    pub fn count(&self, set: &LoraSet, what: PruneWhat) -> Pruned {
+        let mut pruned = Pruned::default();
+        for (adapter, modules) in &set.adapters {
+            let entry = pruned.by_adapter.entry(adapter.clone()).or_default();
+            for m in modules.values() {
+                let mut add = |p: &Parameter| {
+                    let gone = self.kept.get(&*p.name).map(|k| k.iter().filter(|k| !**k).count());
+                    entry.0 += gone.unwrap_or(0) as u64;
+                    entry.1 += p.tensor.elem_count() as u64;
+                };
+                add(&m.lora_b);
+                if what == PruneWhat::Ab {
+                    add(&m.lora_a);
+                }
+            }
+        }
+        pruned
+    }
+}
+
+fn zero(v: &mut [f32], kept: &[bool]) {
+    for (v, kept) in v.iter_mut().zip(kept) {
+        if !kept {
+            *v = 0.0;
+        }
+    }
+}
