@@ -6,6 +6,7 @@ pub mod export;
 pub mod generate;
 pub mod init;
 pub mod inspect;
+pub mod lora;
 pub mod masks;
 pub mod pairs;
 pub mod profile_neurons;

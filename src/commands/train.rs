@@ -24,8 +24,8 @@ use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, LoraTraining, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
-    STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
+    Adam, AdamSettings, Corpus, LoraTraining, LrSchedule, ModelSource, ParameterGroup, RunDir,
+    RunState, STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
     TrainerOptions, differences, is_trained, read_moments, read_state, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
+use crate::commands::lora::{LoadedLora, LoraArgs};
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
@@ -19,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
 use crate::formats::provenance::TOOL;
 use crate::io::{Input, Output};
+use crate::methods::Provider;
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
@@ -109,6 +111,9 @@ pub struct Args {
         help_heading = "Neuron masks"
     )]
     pub no_masks: bool,
+
+    #[command(flatten)]
+    pub lora: LoraArgs,
 
     /// Hypotheses kept at each step; 1 is greedy search
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Decoding")]
@@ -248,14 +253,16 @@ impl Args {
         &self,
         checkpoint: &Checkpoint,
         masks: Option<&LoadedMasks>,
+        lora: Option<&LoadedLora>,
         options: &DecodingOptions,
     ) -> Result<String> {
         let sha256 = checkpoint.sha256()?;
         let maxlen =
             self.max_new_tokens.map_or_else(|| "1.5*src+50".to_string(), |n| n.to_string());
         let masks = masks.map_or(String::new(), |m| format!("mask:{}|", m.signature()));
+        let lora = lora.map_or(String::new(), |l| format!("lora:{}|", l.signature()));
         Ok(format!(
-            "model:{}@{}|{masks}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
+            "model:{}@{}|{masks}{lora}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
@@ -289,6 +296,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let masks =
         if args.no_masks { None } else { args.neuron_masks.load_or_carried(&checkpoint)? };
+    let lora = args.lora.load(&checkpoint, context)?;
     let options = args.options(&ModelDefaults::read(checkpoint.dir())?);
     if let Some(id) =
         options.suppress_tokens.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
@@ -308,6 +316,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         if let Some(masks) = &masks {
             out.line(&format!("masks: {}", masks.path.display()))?;
         }
+        if let Some(lora) = &lora {
+            out.line(&format!("LoRA: {}", lora.dir.display()))?;
+        }
         for i in &inputs {
             if i.path().is_some() {
                 i.open()?;
@@ -321,7 +332,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
     let model = InferenceModel::from_checkpoint(&checkpoint)?;
     let signature = if args.header || args.summary {
-        Some(args.signature(&checkpoint, masks.as_ref(), &options)?)
+        Some(args.signature(&checkpoint, masks.as_ref(), lora.as_ref(), &options)?)
     } else {
         None
     };
@@ -329,7 +340,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(masks) = &masks {
         context.report.note(format!("masks: {}", masks.path.display()));
     }
-    let provider = masks.map(|m| Arc::new(m.provider));
+    if let Some(lora) = &lora {
+        context.report.note(format!("LoRA: {}", lora.dir.display()));
+    }
+    let parts = Arc::new(Provider {
+        masks: masks.map(|m| m.provider),
+        lora: lora.map(|l| args.lora.provider(&l, &checkpoint)).transpose()?,
+    });
     let feed = spawn(
         inputs,
         Arc::clone(&tokenizer),
@@ -342,7 +359,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             reverse: args.reverse,
             both_directions: args.both_directions,
             score_given: args.score_given,
-            masks: provider.clone(),
+            parts: Arc::clone(&parts),
             max_len: model.max_len(),
             refuse_long: args.on_long == OnLong::Error,
             tolerate: if args.skip_bad { u64::MAX } else { args.max_errors.unwrap_or(0) },
@@ -362,8 +379,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             })
         }),
     };
-    let mut stream =
-        TranslationStream::new(feed, &model, provider, &tokenizer, context, out, writing);
+    let mut stream = TranslationStream::new(
+        feed,
+        &model,
+        (parts, args.lora.form()),
+        &tokenizer,
+        context,
+        out,
+        writing,
+    );
     let limits =
         BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
     let mut session = Session::new(&model, context.threads, options);
@@ -405,6 +429,7 @@ fn args_of(context: &Context) -> serde_json::Value {
         "n_best",
         "score_given",
         "unknown_direction",
+        "unknown_language",
         "no_masks",
         "reverse",
         "both_directions",

@@ -60,8 +60,12 @@ pub fn split_path(path: &str) -> Option<(Side, usize, &str)> {
 /// Layers of encoder and decoder among the model's linear maps.
 pub fn num_layers(shapes: &Shapes) -> [usize; 2] {
     Side::BOTH.map(|side| {
-        let layers: BTreeSet<usize> =
-            shapes.keys().filter_map(|p| split_path(p)).filter(|p| p.0 == side).map(|p| p.1).collect();
+        let layers: BTreeSet<usize> = shapes
+            .keys()
+            .filter_map(|p| split_path(p))
+            .filter(|p| p.0 == side)
+            .map(|p| p.1)
+            .collect();
         layers.len()
     })
 }

@@ -168,10 +168,9 @@ fn layer_of(entry: LayerEntry) -> Result<Layer> {
 fn entry_of(layer: &Layer) -> LayerEntry {
     let mut kinds = layer.values();
     match kinds.next() {
-        Some(first) if kinds.all(|i| i == first) => LayerEntry::All {
-            index: (*first).into(),
-            modules: layer.keys().cloned().collect(),
-        },
+        Some(first) if kinds.all(|i| i == first) => {
+            LayerEntry::All { index: (*first).into(), modules: layer.keys().cloned().collect() }
+        }
         _ => LayerEntry::Each(layer.iter().map(|(m, i)| (m.clone(), (*i).into())).collect()),
     }
 }
@@ -295,8 +294,7 @@ mod tests {
         let layer = |i: Index| Layer::from([("fc1".into(), i), ("self_attn.q_proj".into(), i)]);
         let mut uneven = layer(Index::Target);
         uneven.insert("fc1".into(), Index::Mixed(Mix { source: 0.25, target: 0.75 }));
-        let language =
-            |a: &str| Language { adapter: a.into(), source: true, target: a == "de" };
+        let language = |a: &str| Language { adapter: a.into(), source: true, target: a == "de" };
         Placement {
             encoder: vec![layer(Index::Source), uneven],
             decoder: vec![Layer::new()],

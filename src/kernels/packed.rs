@@ -34,6 +34,8 @@ pub enum Epilogue {
     Relu,
     /// It is added to what `y` holds.
     Add,
+    /// It is added to what `y` holds; the positive part is stored.
+    AddRelu,
 }
 
 /// A weight matrix `[n, k]` in panels; columns beyond `n` are zero.
@@ -424,6 +426,7 @@ unsafe fn registers<S: Simd, const R: usize, const N: usize>(
                     // The value comes second: a NaN is kept, to be found in the logits.
                     Epilogue::Relu => S::max(zero, value),
                     Epilogue::Add => S::add(S::load(y), value),
+                    Epilogue::AddRelu => S::max(zero, S::add(S::load(y), value)),
                 };
                 S::store(y, value);
             }

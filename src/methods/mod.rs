@@ -3,6 +3,8 @@
 mod compact;
 pub mod lora;
 mod neuron_masks;
+mod provider;
 
 pub use compact::CompactModel;
 pub use neuron_masks::{MaskProvider, MaskUse, UnknownDirection};
+pub use provider::{DirectionUse, Provider};

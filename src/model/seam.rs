@@ -53,6 +53,15 @@ pub struct DirectionParts {
 }
 
 impl DirectionParts {
+    /// Takes the updates of low rank of `other`, a part of the same model.
+    pub fn add_low_rank(&mut self, other: Self) {
+        let own = self.encoder.iter_mut().chain(&mut self.decoder);
+        for (own, other) in own.zip(other.encoder.into_iter().chain(other.decoder)) {
+            for (module, updates) in other.low_rank {
+                own.low_rank.entry(module).or_default().extend(updates);
+            }
+        }
+    }
     /// A plain model: nothing is different.
     pub fn none(config: &ModelConfig) -> Self {
         Self {

@@ -73,14 +73,7 @@ impl LoraTraining {
         let own = self.set.parts(used, &|side, layer, module| {
             self.gates.as_ref()?.of(weights.as_ref()?, side, layer, module).cloned()
         });
-        let both = |to: &mut Vec<crate::model::seam::LayerParts>, from: Vec<_>| {
-            for (to, from) in to.iter_mut().zip(from) {
-                let from: crate::model::seam::LayerParts = from;
-                to.low_rank = from.low_rank;
-            }
-        };
-        both(&mut parts.encoder, own.encoder);
-        both(&mut parts.decoder, own.decoder);
+        parts.add_low_rank(own);
         Ok(())
     }
 
@@ -135,7 +128,9 @@ impl LoraTraining {
             .masks
             .kept
             .iter()
-            .map(|(name, kept)| (format!("{name}.kept"), kept.iter().map(|k| u8::from(*k)).collect()))
+            .map(|(name, kept)| {
+                (format!("{name}.kept"), kept.iter().map(|k| u8::from(*k)).collect())
+            })
             .collect();
         let mut entries: BTreeMap<String, Entry<'_>> = BTreeMap::new();
         for (name, v) in &logits {

@@ -23,7 +23,5 @@ pub use sampler::{BatchPlan, Sampler, SamplerSettings, SamplerState};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};
 pub use settings::{HARMLESS, Settings, differences};
-pub use trainer::{
-    Batch, StepReport, Trainer, TrainerOptions, build_batch, trained_parameters,
-};
+pub use trainer::{Batch, StepReport, Trainer, TrainerOptions, build_batch, trained_parameters};
 pub use validation::{DirectionLoss, ValidationLoss, validate};

@@ -449,13 +449,8 @@ impl Session<'_> {
             None => average_into(&self.trainer, &dirs)?,
         }
         let step = self.trainer.step();
-        let (dir, sha256) = self.run.save(
-            "average",
-            &self.content(),
-            None,
-            None,
-            &self.provenance,
-        )?;
+        let (dir, sha256) =
+            self.run.save("average", &self.content(), None, None, &self.provenance)?;
         observer.phase(None);
         let mut best = None;
         if let (Some(corpus), "nll") = (self.valid, self.options.best_metric.as_str()) {

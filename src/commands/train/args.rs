@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::Context;
 use super::lora::LoraArgs;
+use crate::cli::Context;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
 use crate::error::{Error, Result};
@@ -222,7 +222,9 @@ impl Args {
             _ => Settings::new(),
         };
         // Compared by content, not by path.
-        for name in ["model", "train", "valid", "init_from", "masks", "lora_placement", "lora_groups"] {
+        for name in
+            ["model", "train", "valid", "init_from", "masks", "lora_placement", "lora_groups"]
+        {
             settings.remove(name);
         }
         // Whose the masks are is told by their fingerprint.

@@ -219,8 +219,8 @@ impl LoraArgs {
             }
             _ => Ok(lang.to_string()),
         };
-        let placement = placement_for(placement, &pairs, &adapter_of)
-            .map_err(|e| e.flag("--lora-share"))?;
+        let placement =
+            placement_for(placement, &pairs, &adapter_of).map_err(|e| e.flag("--lora-share"))?;
         let ranks = self.ranks(&placement, labels.as_ref(), &shapes)?;
         let rank = |adapter: &str, path: &str| ranks.of(adapter, path);
         let set = LoraSpec {
@@ -298,13 +298,14 @@ impl LoraArgs {
 
     /// Names within a layer, such as `self_attn.q_proj`.
     fn modules(&self, shapes: &Shapes) -> Result<BTreeSet<String>> {
-        let all: BTreeSet<&str> =
-            shapes.keys().filter_map(|p| p.splitn(5, '.').nth(4)).collect();
+        let all: BTreeSet<&str> = shapes.keys().filter_map(|p| p.splitn(5, '.').nth(4)).collect();
         let text = self.lora_modules.as_deref().unwrap_or("q_proj,k_proj,v_proj,fc1,fc2");
         let mut out = BTreeSet::new();
         for name in text.split(',').map(str::trim) {
             let fits = |m: &&str| {
-                name == "all" || *m == name || m.strip_suffix(name).is_some_and(|h| h.ends_with('.'))
+                name == "all"
+                    || *m == name
+                    || m.strip_suffix(name).is_some_and(|h| h.ends_with('.'))
             };
             let found: Vec<&str> = all.iter().copied().filter(fits).collect();
             if found.is_empty() {
@@ -330,8 +331,7 @@ impl LoraArgs {
         match labels.column(name) {
             Some((at, LabelOf::Pair)) => Ok(Some(at)),
             _ => {
-                let own: Vec<String> =
-                    labels.names().into_iter().step_by(3).collect();
+                let own: Vec<String> = labels.names().into_iter().step_by(3).collect();
                 Err(Error::usage(format!("the labels have no column `{name}`"))
                     .flag(flag)
                     .expected(own.join(", "))
@@ -404,10 +404,8 @@ impl LoraArgs {
                 for lang in placement.languages.keys() {
                     tiers.extend(label_of(lang)?);
                 }
-                let tiers: Vec<&str> = TIERS
-                    .into_iter()
-                    .filter(|t| tiers.iter().any(|own| own == t))
-                    .collect();
+                let tiers: Vec<&str> =
+                    TIERS.into_iter().filter(|t| tiers.iter().any(|own| own == t)).collect();
                 if tiers.len() != several.len() {
                     return Err(Error::usage("as many ranks as labels are needed")
                         .flag("--lora-rank")

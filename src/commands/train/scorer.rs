@@ -9,7 +9,7 @@ use crate::decoding::{
 };
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
-use crate::model::inference::{DirectionWeights, InferenceModel};
+use crate::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use crate::scoring::tokenizers::TokenizerName;
 use crate::scoring::{Metric, Scratch};
 use crate::text::TextTokenizer;
@@ -89,7 +89,9 @@ impl ValidMetrics {
                     tokenizer,
                     metrics: &self.0,
                     weights: Arc::new(
-                        model.base_weights().with_parts(&trainer.parts(&d.direction)?)?,
+                        model
+                            .base_weights()
+                            .with_parts(&trainer.parts(&d.direction)?, LowRankForm::Beside)?,
                     ),
                     mark,
                     rest: &d.examples[..d.examples.len().min(limit)],

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Input;
-use crate::methods::{MaskProvider, MaskUse};
+use crate::methods::{DirectionUse, Provider};
 use crate::records::{InputFormat, ParallelReader, ParallelRecord, ReadOptions};
 use crate::text::{Encoded, TextTokenizer};
 
@@ -15,7 +15,7 @@ pub struct ReaderOptions {
     pub reverse: bool,
     pub both_directions: bool,
     pub score_given: bool,
-    pub masks: Option<Arc<MaskProvider>>,
+    pub parts: Arc<Provider>,
     /// Tokens the model's positions hold.
     pub max_len: usize,
     pub refuse_long: bool,
@@ -35,8 +35,8 @@ pub struct Sentence {
     pub target_mark: u32,
     /// Labels to score instead of searching.
     pub given: Option<Vec<u32>>,
-    /// Whose neurons the direction uses.
-    pub mask: MaskUse,
+    /// Whose neurons and adapters the direction uses.
+    pub parts: DirectionUse,
 }
 
 /// One line of the output to be.
@@ -173,10 +173,7 @@ fn sentence(
     } else {
         (src_lang, tgt_lang, src, reference)
     };
-    let mask = match &options.masks {
-        Some(masks) => masks.choose(src_lang, tgt_lang)?,
-        None => MaskUse::Dense,
-    };
+    let parts = options.parts.choose(src_lang, tgt_lang)?;
     let encoded = tokenizer.encode_source(src_lang, src, options.max_len)?;
     if encoded.truncated && options.refuse_long {
         return Err(Error::data("source is too long")
@@ -210,6 +207,6 @@ fn sentence(
         swapped: swap,
         encoded,
         given,
-        mask,
+        parts,
     })
 }

@@ -12,8 +12,10 @@ use crate::cli::Context;
 use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
 use crate::io::Output;
-use crate::methods::{MaskProvider, MaskUse};
-use crate::model::inference::{DirectionWeights, InferenceModel};
+use crate::methods::{DirectionUse, Provider};
+use crate::model::inference::{
+    DecoderLayer, DirectionWeights, EncoderLayer, InferenceModel, LowRankForm,
+};
 use crate::records::{InputFormat, NBest, Scores, Translation, error_record};
 use crate::report::Progress;
 use crate::text::TextTokenizer;
@@ -39,9 +41,12 @@ pub struct Totals {
 pub struct TranslationStream<'a> {
     feed: Receiver<Message>,
     model: &'a InferenceModel,
-    masks: Option<Arc<MaskProvider>>,
-    /// The layers of each mask that was needed so far, made once.
-    weights: BTreeMap<MaskUse, Arc<DirectionWeights>>,
+    parts: Arc<Provider>,
+    form: LowRankForm,
+    /// What was needed so far, made once: layers of a side, and the two together.
+    encoders: BTreeMap<DirectionUse, Vec<EncoderLayer>>,
+    decoders: BTreeMap<DirectionUse, Vec<DecoderLayer>>,
+    weights: BTreeMap<DirectionUse, Arc<DirectionWeights>>,
     tokenizer: &'a TextTokenizer,
     context: &'a Context,
     writing: Writing,
@@ -59,7 +64,7 @@ impl<'a> TranslationStream<'a> {
     pub fn new(
         feed: Receiver<Message>,
         model: &'a InferenceModel,
-        masks: Option<Arc<MaskProvider>>,
+        (parts, form): (Arc<Provider>, LowRankForm),
         tokenizer: &'a TextTokenizer,
         context: &'a Context,
         out: Output,
@@ -68,7 +73,10 @@ impl<'a> TranslationStream<'a> {
         Self {
             feed,
             model,
-            masks,
+            parts,
+            form,
+            encoders: BTreeMap::new(),
+            decoders: BTreeMap::new(),
             weights: BTreeMap::new(),
             tokenizer,
             context,
@@ -109,23 +117,33 @@ impl<'a> TranslationStream<'a> {
         Ok(())
     }
 
-    fn weights_of(&mut self, mask: &MaskUse) -> Result<Arc<DirectionWeights>> {
+    fn weights_of(&mut self, used: &DirectionUse) -> Result<Arc<DirectionWeights>> {
         let base = self.model.base_weights();
-        let Some(masks) = self.masks.as_ref().filter(|_| *mask != MaskUse::Dense) else {
+        if self.parts.masks.is_none() && self.parts.lora.is_none() {
             return Ok(Arc::clone(base));
-        };
-        if let Some(weights) = self.weights.get(mask) {
+        }
+        if let Some(weights) = self.weights.get(used) {
             return Ok(Arc::clone(weights));
         }
-        let weights = match mask {
-            // Each side is that of a group, which other directions may use, too.
-            MaskUse::Merged { encoder, decoder } => Arc::new(DirectionWeights {
-                encoder: self.weights_of(&MaskUse::Group(encoder.clone()))?.encoder.clone(),
-                decoder: self.weights_of(&MaskUse::Group(decoder.clone()))?.decoder.clone(),
-            }),
-            _ => Arc::new(base.with_parts(&masks.parts(mask)?)?),
-        };
-        self.weights.insert(mask.clone(), Arc::clone(&weights));
+        // Other directions may use the same side.
+        let (encoder, decoder) = (used.encoder(), used.decoder());
+        let known = self.encoders.contains_key(&encoder) && self.decoders.contains_key(&decoder);
+        if !known {
+            let parts = self.parts.parts(used, self.model.config())?;
+            if !self.encoders.contains_key(&encoder) {
+                let layers = base.encoder_with(&parts.encoder, self.form)?;
+                self.encoders.insert(encoder.clone(), layers);
+            }
+            if !self.decoders.contains_key(&decoder) {
+                let layers = base.decoder_with(&parts.decoder, self.form)?;
+                self.decoders.insert(decoder.clone(), layers);
+            }
+        }
+        let weights = Arc::new(DirectionWeights {
+            encoder: self.encoders[&encoder].clone(),
+            decoder: self.decoders[&decoder].clone(),
+        });
+        self.weights.insert(used.clone(), Arc::clone(&weights));
         Ok(weights)
     }
 
@@ -135,7 +153,7 @@ impl<'a> TranslationStream<'a> {
             // Nothing but blanks has nothing to translate.
             Ok(s) if s.given.is_none() && s.src.trim().is_empty() => Task::Pass,
             Ok(s) => Task::Decode {
-                weights: self.weights_of(&s.mask)?,
+                weights: self.weights_of(&s.parts)?,
                 src: s.encoded.ids.clone(),
                 target: match &s.given {
                     Some(labels) => Target::Given { labels: labels.clone() },

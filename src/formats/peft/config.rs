@@ -52,11 +52,30 @@ const CHANGED_BASE: [&str; 4] = ["pissa", "olora", "corda", "loftq"];
 
 /// Keys that are read, or that say nothing about what the adapter computes.
 const KNOWN: &[&str] = &[
-    "peft_type", "task_type", "r", "lora_alpha", "target_modules", "exclude_modules",
-    "rank_pattern", "alpha_pattern", "lora_dropout", "base_model_name_or_path",
-    "init_lora_weights", "inference_mode", "auto_mapping", "peft_version", "revision",
-    "megatron_config", "megatron_core", "loftq_config", "eva_config", "corda_config",
-    "lora_ga_config", "qalora_group_size", "ensure_weight_tying", "runtime_config",
+    "peft_type",
+    "task_type",
+    "r",
+    "lora_alpha",
+    "target_modules",
+    "exclude_modules",
+    "rank_pattern",
+    "alpha_pattern",
+    "lora_dropout",
+    "base_model_name_or_path",
+    "init_lora_weights",
+    "inference_mode",
+    "auto_mapping",
+    "peft_version",
+    "revision",
+    "megatron_config",
+    "megatron_core",
+    "loftq_config",
+    "eva_config",
+    "corda_config",
+    "lora_ga_config",
+    "qalora_group_size",
+    "ensure_weight_tying",
+    "runtime_config",
 ];
 
 fn is_empty(v: &Value) -> bool {
@@ -113,7 +132,9 @@ impl Config {
                     Error::artifact(format!("the configuration has no `{key}`")).key(key)
                 }),
                 Some(v) => v.as_f64().filter(|v| v.is_finite()).ok_or_else(|| {
-                    Error::artifact(format!("`{key}` is not a number")).key(key).found(v.to_string())
+                    Error::artifact(format!("`{key}` is not a number"))
+                        .key(key)
+                        .found(v.to_string())
                 }),
             }
         };
@@ -173,11 +194,13 @@ impl Config {
                     .expected(format!("1 to {}", rows.min(columns))));
             }
             let alpha = match alphas.first(&path) {
-                Some((key, value)) => value.as_f64().filter(|v| v.is_finite()).ok_or_else(|| {
-                    Error::artifact("alpha is not a number")
-                        .key(format!("alpha_pattern.{key}"))
-                        .found(value.to_string())
-                })?,
+                Some((key, value)) => {
+                    value.as_f64().filter(|v| v.is_finite()).ok_or_else(|| {
+                        Error::artifact("alpha is not a number")
+                            .key(format!("alpha_pattern.{key}"))
+                            .found(value.to_string())
+                    })?
+                }
                 None => self.alpha,
             };
             out.insert(path, (rank, alpha));

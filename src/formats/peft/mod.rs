@@ -117,10 +117,9 @@ impl Adapter {
         let mut entries: BTreeMap<String, Entry<'_>> = BTreeMap::new();
         for (path, m) in &self.modules {
             let (out, inp) = shape_of(shapes, path)?;
-            for (part, shape, data) in [
-                ("lora_A", vec![m.rank, inp], &m.lora_a),
-                ("lora_B", vec![out, m.rank], &m.lora_b),
-            ] {
+            for (part, shape, data) in
+                [("lora_A", vec![m.rank, inp], &m.lora_a), ("lora_B", vec![out, m.rank], &m.lora_b)]
+            {
                 entries.insert(tensor_name(path, part), Entry { shape, data: Data::F32(data) });
             }
         }
@@ -167,8 +166,10 @@ fn check_names(file: &TensorFile, targets: &BTreeMap<String, (usize, f64)>) -> R
                 .expected("`lora_A.weight` and `lora_B.weight` only"));
         }
     }
-    let wanted: std::collections::BTreeSet<String> =
-        targets.keys().flat_map(|p| ["lora_A", "lora_B"].map(|part| tensor_name(p, part))).collect();
+    let wanted: std::collections::BTreeSet<String> = targets
+        .keys()
+        .flat_map(|p| ["lora_A", "lora_B"].map(|part| tensor_name(p, part)))
+        .collect();
     let missing: Vec<&String> = wanted.iter().filter(|n| !file.contains(n)).collect();
     let unused: Vec<&String> = names.iter().filter(|n| !wanted.contains(*n)).collect();
     if missing.is_empty() && unused.is_empty() {
@@ -176,7 +177,12 @@ fn check_names(file: &TensorFile, targets: &BTreeMap<String, (usize, f64)>) -> R
     }
     let few = |names: &[&String]| {
         let shown: Vec<String> = names.iter().take(3).map(|n| format!("`{n}`")).collect();
-        format!("{} ({}{})", names.len(), shown.join(", "), if names.len() > 3 { ", ..." } else { "" })
+        format!(
+            "{} ({}{})",
+            names.len(),
+            shown.join(", "),
+            if names.len() > 3 { ", ..." } else { "" }
+        )
     };
     let mut e = Error::artifact("tensors of the LoRA do not match its configuration and the model")
         .at(file.path());
@@ -186,6 +192,7 @@ fn check_names(file: &TensorFile, targets: &BTreeMap<String, (usize, f64)>) -> R
     if !unused.is_empty() {
         e = e.cause(format!("unused tensors: {}", few(&unused)));
     }
-    Err(e.hint("was it made for a model with as many layers?")
+    Err(e
+        .hint("was it made for a model with as many layers?")
         .hint(format!("`target_modules` of {CONFIG} says which modules belong")))
 }

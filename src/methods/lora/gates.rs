@@ -16,7 +16,9 @@ use crate::formats::neurons::Side;
 use crate::kernels::storage::values;
 
 /// What one pair of logits decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateScope {
     /// A layer with all its matrices

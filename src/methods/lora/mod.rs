@@ -15,5 +15,5 @@ mod set;
 pub use choose::{LoraUse, UnknownLanguage};
 pub use create::{Initialisation, LoraSpec, placement_for};
 pub use gates::{GateScope, Gates};
-pub use prune::{PruneMasks, PrunePool, PruneSchedule, PruneUnit, Pruned, PruneWhat, Pruning};
+pub use prune::{PruneMasks, PrunePool, PruneSchedule, PruneUnit, PruneWhat, Pruned, Pruning};
 pub use set::{LoraModule, LoraSet};

@@ -81,10 +81,12 @@ impl LoraSet {
                     count(whole) != count(part)
                 };
                 if lost(&m.lora_a, &a) || lost(&m.lora_b, &b) {
-                    return Err(Error::artifact("factors reach outside the slice of the placement")
-                        .tensor(format!("{name}: {path}"))
-                        .found("values that are not zero")
-                        .expected(format!("zeros outside coordinates {start}..{}", start + width_in)));
+                    return Err(Error::artifact(
+                        "factors reach outside the slice of the placement",
+                    )
+                    .tensor(format!("{name}: {path}"))
+                    .found("values that are not zero")
+                    .expected(format!("zeros outside coordinates {start}..{}", start + width_in)));
                 }
                 let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
                     Ok::<_, Error>(Parameter {

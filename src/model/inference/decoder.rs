@@ -163,7 +163,7 @@ impl<'m> Decoder<'m> {
             }
         }
         let threads = self.team.threads();
-        self.work.prepare(threads, count, d, c.decoder_ffn_dim, longest);
+        self.work.prepare(threads, count, d, c.decoder_ffn_dim, longest, weights.low_width());
         self.top.prepare(&model.output, threads, outputs.len(), best);
 
         let (slots, groups) = (&self.slots, &self.groups);
@@ -192,7 +192,15 @@ impl<'m> Decoder<'m> {
                 // SAFETY: as above.
                 unsafe {
                     norm_phase(w, isa, &attn.norm, shared.hidden, shared.normed, count, d);
-                    attn.in_proj.phase(w, isa, shared.normed, shared.wide, count, Epilogue::Set);
+                    attn.in_proj.phase(
+                        w,
+                        isa,
+                        shared.normed,
+                        shared.wide,
+                        shared.low,
+                        count,
+                        Epilogue::Set,
+                    );
                 }
                 w.each(groups.len() * split, |i| {
                     let (slot, first, number) = groups[i / split];
@@ -237,11 +245,20 @@ impl<'m> Decoder<'m> {
                         isa,
                         shared.context,
                         shared.hidden,
+                        shared.low,
                         count,
                         Epilogue::Add,
                     );
                     norm_phase(w, isa, &cross.norm, shared.hidden, shared.normed, count, d);
-                    cross.q_proj.phase(w, isa, shared.normed, shared.wide, count, Epilogue::Set);
+                    cross.q_proj.phase(
+                        w,
+                        isa,
+                        shared.normed,
+                        shared.wide,
+                        shared.low,
+                        count,
+                        Epilogue::Set,
+                    );
                 }
                 w.each(groups.len() * split, |i| {
                     let (slot, first, number) = groups[i / split];
@@ -280,15 +297,32 @@ impl<'m> Decoder<'m> {
                         isa,
                         shared.context,
                         shared.hidden,
+                        shared.low,
                         count,
                         Epilogue::Add,
                     );
                     norm_phase(w, isa, &f.norm, shared.hidden, shared.normed, count, d);
-                    f.fc1.phase(w, isa, shared.normed, shared.wide, count, Epilogue::Relu);
+                    f.fc1.phase(
+                        w,
+                        isa,
+                        shared.normed,
+                        shared.wide,
+                        shared.low,
+                        count,
+                        Epilogue::Relu,
+                    );
                     if let Some(watch) = watch {
                         watch.phase(w, l, shared.wide);
                     }
-                    f.fc2.phase(w, isa, shared.wide, shared.hidden, count, Epilogue::Add);
+                    f.fc2.phase(
+                        w,
+                        isa,
+                        shared.wide,
+                        shared.hidden,
+                        shared.low,
+                        count,
+                        Epilogue::Add,
+                    );
                 }
             }
             if outputs.is_empty() {
@@ -351,9 +385,12 @@ pub(super) struct Workspace {
     /// Queries, keys and values, or the inner layer of the feed-forward block.
     wide: Buffer,
     context: Buffer,
+    /// Between the thin products of updates of low rank.
+    low: Buffer,
     scratch: Vec<Scratch>,
     narrow_stride: usize,
     wide_stride: usize,
+    low_stride: usize,
 }
 
 /// The same as the threads see it.
@@ -363,10 +400,21 @@ pub(super) struct SharedWorkspace<'a> {
     pub normed: Rows<'a>,
     pub wide: Rows<'a>,
     pub context: Rows<'a>,
+    pub low: Rows<'a>,
 }
 
 impl Workspace {
-    pub fn prepare(&mut self, threads: usize, rows: usize, d: usize, ffn: usize, longest: usize) {
+    pub fn prepare(
+        &mut self,
+        threads: usize,
+        rows: usize,
+        d: usize,
+        ffn: usize,
+        longest: usize,
+        low: usize,
+    ) {
+        self.low_stride = low;
+        self.low.ensure(rows * low);
         self.narrow_stride = row_stride(d);
         self.wide_stride = row_stride(ffn.max(3 * d));
         self.hidden.ensure(rows * self.narrow_stride);
@@ -388,6 +436,10 @@ impl Workspace {
                 hidden: narrow(self.hidden.as_mut_slice()),
                 normed: narrow(self.normed.as_mut_slice()),
                 context: narrow(self.context.as_mut_slice()),
+                low: Rows {
+                    data: SharedMut::new(self.low.as_mut_slice()),
+                    stride: self.low_stride,
+                },
                 wide: Rows {
                     data: SharedMut::new(self.wide.as_mut_slice()),
                     stride: self.wide_stride,

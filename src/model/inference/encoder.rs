@@ -35,7 +35,7 @@ impl InferenceModel {
         let tokens: usize = sentences.iter().map(|s| s.len()).sum();
         let longest = sentences.iter().map(|s| s.len()).max().unwrap_or(0);
         let ffn = c.encoder_ffn_dim.max(2 * d);
-        work.prepare(team.threads(), tokens, d, ffn, longest);
+        work.prepare(team.threads(), tokens, d, ffn, longest, weights.low_width());
 
         let padded = |i: usize| watch.is_some_and(|w| w.ends_in_padding(i));
         let seen: Vec<usize> =
@@ -76,7 +76,15 @@ impl InferenceModel {
                 // SAFETY: as above.
                 unsafe {
                     norm_phase(w, isa, &attn.norm, rows.hidden, rows.normed, tokens, d);
-                    attn.in_proj.phase(w, isa, rows.normed, rows.wide, tokens, Epilogue::Set);
+                    attn.in_proj.phase(
+                        w,
+                        isa,
+                        rows.normed,
+                        rows.wide,
+                        rows.low,
+                        tokens,
+                        Epilogue::Set,
+                    );
                 }
                 w.each(sentences.len() * heads, |i| {
                     let ((start, rows_of), head) = (spans[i / heads], i % heads);
@@ -109,13 +117,21 @@ impl InferenceModel {
                 let f = &layer.feed_forward;
                 // SAFETY: as above.
                 unsafe {
-                    attn.out_proj.phase(w, isa, rows.context, rows.hidden, tokens, Epilogue::Add);
+                    attn.out_proj.phase(
+                        w,
+                        isa,
+                        rows.context,
+                        rows.hidden,
+                        rows.low,
+                        tokens,
+                        Epilogue::Add,
+                    );
                     norm_phase(w, isa, &f.norm, rows.hidden, rows.normed, tokens, d);
-                    f.fc1.phase(w, isa, rows.normed, rows.wide, tokens, Epilogue::Relu);
+                    f.fc1.phase(w, isa, rows.normed, rows.wide, rows.low, tokens, Epilogue::Relu);
                     if let Some(watch) = watch {
                         watch.phase(w, l, rows.wide);
                     }
-                    f.fc2.phase(w, isa, rows.wide, rows.hidden, tokens, Epilogue::Add);
+                    f.fc2.phase(w, isa, rows.wide, rows.hidden, rows.low, tokens, Epilogue::Add);
                 }
             }
             // SAFETY: as above.
@@ -125,7 +141,9 @@ impl InferenceModel {
             for (l, layer) in weights.decoder.iter().enumerate() {
                 let kv = &layer.encoder_attn.kv_proj;
                 // SAFETY: as above.
-                unsafe { kv.phase(w, isa, rows.normed, rows.wide, tokens, Epilogue::Set) };
+                unsafe {
+                    kv.phase(w, isa, rows.normed, rows.wide, rows.low, tokens, Epilogue::Set)
+                };
                 w.each(sentences.len(), |i| {
                     let (start, (len, stride, at, data)) = (spans[i].0, &stored[i]);
                     let (keys_at, values_at) = at[l];

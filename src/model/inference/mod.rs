@@ -5,8 +5,10 @@
 //! attention runs sentence by sentence. Together with kernels whose sums do not depend on the
 //! number of rows this makes every result byte-identical for every batch.
 
+mod adapted;
 mod cache;
 mod decoder;
+mod direction;
 mod encoder;
 mod observe;
 mod weights;
@@ -20,10 +22,11 @@ use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::model::{Checkpoint, ModelConfig};
 
+pub use adapted::{AdaptedLinear, LowRankForm};
 pub use cache::SourceMemory;
 pub use decoder::{Decoder, Row};
 pub use observe::{Activity, ActivityOptions, BlockActivity, ForcedPair};
-pub use weights::{DirectionWeights, FinalNorms};
+pub use weights::{DecoderLayer, DirectionWeights, EncoderLayer, FinalNorms};
 
 /// A model ready to translate: immutable, shared by all decoders.
 pub struct InferenceModel {

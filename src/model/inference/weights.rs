@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use super::adapted::AdaptedLinear;
+use crate::error::Result;
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
-use crate::kernels::masked::{Block, Compact};
 use crate::kernels::packed::{PackedLinear, PackedMatrix};
+use crate::model::ModelConfig;
 use crate::model::checkpoint::{SHARED, parameter_shapes};
-use crate::model::seam::LayerParts;
-use crate::model::{DirectionParts, ModelConfig};
 
 /// A parameter's values, by its name and shape in the checkpoint.
 pub type Values<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>> + 'a;
@@ -32,23 +31,23 @@ pub struct LayerNormWeights {
 pub struct SelfAttention {
     pub norm: LayerNormWeights,
     /// `[3 * d_model, d_model]`: `q_proj`, `k_proj`, `v_proj`.
-    pub in_proj: PackedLinear,
-    pub out_proj: PackedLinear,
+    pub in_proj: AdaptedLinear,
+    pub out_proj: AdaptedLinear,
 }
 
 /// Cross-attention (`encoder_attn`).
 pub struct CrossAttention {
     pub norm: LayerNormWeights,
-    pub q_proj: PackedLinear,
+    pub q_proj: AdaptedLinear,
     /// `[2 * d_model, d_model]`: `k_proj`, `v_proj`; applied once to a source.
-    pub kv_proj: PackedLinear,
-    pub out_proj: PackedLinear,
+    pub kv_proj: AdaptedLinear,
+    pub out_proj: AdaptedLinear,
 }
 
 pub struct FeedForward {
     pub norm: LayerNormWeights,
-    pub fc1: PackedLinear,
-    pub fc2: PackedLinear,
+    pub fc1: AdaptedLinear,
+    pub fc2: AdaptedLinear,
 }
 
 /// Parts are shared, so that a direction can replace one of them and keep the others.
@@ -69,27 +68,6 @@ pub struct DecoderLayer {
 pub struct DirectionWeights {
     pub encoder: Vec<EncoderLayer>,
     pub decoder: Vec<DecoderLayer>,
-}
-
-impl FeedForward {
-    /// The block of the neurons `kept`, sorted; see [`crate::kernels::masked`] for why it is equal.
-    fn compact(&self, kept: &[u32], arena: &mut Arena) -> Self {
-        let (ffn, width) = (self.fc1.weight.n(), self.fc1.weight.k());
-        let (w1, w2) = (self.fc1.weight.to_rows(), self.fc2.weight.to_rows());
-        let (b1, b2) = (&self.fc1.bias()[..ffn], &self.fc2.bias()[..width]);
-        // The kernels want something to multiply: without any neuron, one that does nothing.
-        let inner = kept.len().max(1);
-        let block = Compact::gather(Block { w1: &w1, b1, w2: &w2, b2, width }, kept, inner);
-        let mut pack = |weight: &[f32], bias: &[f32], k: usize| {
-            let weight = PackedMatrix::pack(arena, &[weight], k);
-            PackedLinear::new(arena, weight, &[bias])
-        };
-        Self {
-            norm: self.norm.clone(),
-            fc1: pack(&block.w1, &block.b1, width),
-            fc2: pack(&block.w2, &block.b2, inner),
-        }
-    }
 }
 
 /// The norms behind the last layer of each side.
@@ -133,49 +111,18 @@ impl DirectionWeights {
         Ok(Self { encoder, decoder })
     }
 
-    /// The same with the feed-forward blocks of one direction: kept neurons gathered, the
-    /// constant of the others folded into the bias of `fc2`. Everything else is shared.
-    ///
-    /// # Errors
-    /// A mask of another width.
-    pub fn with_parts(&self, parts: &DirectionParts) -> Result<Self> {
-        let needed: usize = self
-            .encoder
-            .iter()
-            .map(|l| &l.feed_forward)
-            .chain(self.decoder.iter().map(|l| &l.feed_forward))
-            .zip(parts.encoder.iter().chain(&parts.decoder))
-            .filter_map(|(f, parts)| Some((f, parts.neurons.as_ref().filter(|m| !m.is_full())?)))
-            .map(|(f, mask)| {
-                let (d, n) = (f.fc1.weight.k(), mask.kept().len().max(1));
-                PackedLinear::packed_len(n, d) + PackedLinear::packed_len(d, n)
-            })
-            .sum();
-        let mut arena = Arena::with_capacity(needed);
-        let mut own = |f: &Arc<FeedForward>, parts: &LayerParts| {
-            if !parts.low_rank.is_empty() {
-                return Err(Error::bug("updates of low rank are not ready for inference"));
-            }
-            match &parts.neurons {
-                Some(mask) if mask.ffn_dim() != f.fc1.weight.n() => {
-                    Err(Error::bug("mask and feed-forward block do not fit"))
-                }
-                Some(mask) if !mask.is_full() => Ok(Arc::new(f.compact(mask.kept(), &mut arena))),
-                _ => Ok(Arc::clone(f)),
-            }
-        };
-        if (parts.encoder.len(), parts.decoder.len()) != (self.encoder.len(), self.decoder.len()) {
-            return Err(Error::bug("masks of another number of layers"));
-        }
-        let encoder = self.encoder.iter().zip(&parts.encoder).map(|(l, parts)| {
-            Ok(EncoderLayer { feed_forward: own(&l.feed_forward, parts)?, ..l.clone() })
+    /// Values of a row between the thin products of its widest updates.
+    pub fn low_width(&self) -> usize {
+        let attention = |a: &SelfAttention| a.in_proj.low_width().max(a.out_proj.low_width());
+        let ffn = |f: &FeedForward| f.fc1.low_width().max(f.fc2.low_width());
+        let encoder =
+            self.encoder.iter().map(|l| attention(&l.self_attn).max(ffn(&l.feed_forward)));
+        let decoder = self.decoder.iter().map(|l| {
+            let c = &l.encoder_attn;
+            let cross = c.q_proj.low_width().max(c.kv_proj.low_width()).max(c.out_proj.low_width());
+            cross.max(attention(&l.self_attn)).max(ffn(&l.feed_forward))
         });
-        let encoder = encoder.collect::<Result<_>>()?;
-        let decoder = self.decoder.iter().zip(&parts.decoder).map(|(l, parts)| {
-            Ok(DecoderLayer { feed_forward: own(&l.feed_forward, parts)?, ..l.clone() })
-        });
-        let decoder = decoder.collect::<Result<_>>()?;
-        Ok(Self { encoder, decoder })
+        encoder.chain(decoder).max().unwrap_or(0)
     }
 
     pub fn size_bytes(&self) -> usize {
@@ -229,7 +176,7 @@ fn load_linear(
     names: &[&str],
     n: usize,
     k: usize,
-) -> Result<PackedLinear> {
+) -> Result<AdaptedLinear> {
     let values = |name: &str, part: &str, shape: &[usize]| {
         (c.values)(&format!("{layer}.{name}.{part}"), shape)
     };
@@ -240,7 +187,7 @@ fn load_linear(
     let parts: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
     let bias: Vec<&[f32]> = biases.iter().map(Vec::as_slice).collect();
     let weight = PackedMatrix::pack(arena, &parts, k);
-    Ok(PackedLinear::new(arena, weight, &bias))
+    Ok(PackedLinear::new(arena, weight, &bias).into())
 }
 
 fn load_self_attention(c: &Source<'_>, arena: &mut Arena, layer: &str) -> Result<SelfAttention> {
