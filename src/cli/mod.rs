@@ -46,6 +46,8 @@ pub enum Command {
     #[command(name = "build-masks")]
     BuildMasks(commands::build_masks::Args),
     Train(commands::train::Args),
+    #[command(name = "prune-lora")]
+    PruneLora(commands::prune_lora::Args),
     Translate(commands::translate::Args),
     Score(commands::score::Args),
     Export(commands::export::Args),

@@ -10,6 +10,7 @@ pub mod lora;
 pub mod masks;
 pub mod pairs;
 pub mod profile_neurons;
+pub mod prune_lora;
 pub mod score;
 pub mod train;
 pub mod translate;
@@ -24,6 +25,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::ProfileNeurons(args) => profile_neurons::run(args, context),
         Command::BuildMasks(args) => build_masks::run(args, context),
         Command::Train(args) => train::run(args, context),
+        Command::PruneLora(args) => prune_lora::run(args, context),
         Command::Translate(args) => translate::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Export(args) => export::run(args, context),

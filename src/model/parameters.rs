@@ -24,6 +24,11 @@ impl ParameterSet {
         })
     }
 
+    /// Values of all parameters of such a model.
+    pub fn count(config: &ModelConfig) -> usize {
+        parameter_shapes(config).values().map(|s| s.iter().product::<usize>()).sum()
+    }
+
     /// Weights from anywhere, by name and shape.
     pub fn from_values(
         config: &ModelConfig,

@@ -1,5 +1,6 @@
 //! JSON Lines contracts: one struct per record kind, its reader and writer.
 
+mod lora;
 mod neurons;
 mod parallel;
 mod score;
@@ -7,6 +8,7 @@ mod segments;
 mod training;
 mod translation;
 
+pub use lora::LoraModuleRecord;
 pub use neurons::{LayerMask, LayerOverlap, LayerProfile, MaskOverlap, NeuronProfile, round6};
 pub use parallel::{InputFormat, ParallelReader, ParallelRecord, ReadOptions, from_map};
 pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};

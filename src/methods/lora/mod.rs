@@ -9,11 +9,18 @@
 mod choose;
 mod create;
 mod gates;
+mod merge;
+mod plan;
 mod prune;
+mod reduce;
 mod set;
+mod shrink;
 
 pub use choose::{LoraUse, UnknownLanguage};
 pub use create::{Initialisation, LoraSpec, placement_for};
 pub use gates::{GateScope, Gates};
+pub use merge::{MergedUpdates, merged};
+pub use plan::Balance;
 pub use prune::{PruneMasks, PrunePool, PruneSchedule, PruneUnit, PruneWhat, Pruned, Pruning};
+pub use reduce::{RankMethod, Reduction, plan_ranks};
 pub use set::{LoraModule, LoraSet};

@@ -1,0 +1,77 @@
+//! Heat maps of what is left: adapters by layer, and adapters by module.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::Done;
+use crate::error::{Error, Result};
+use crate::io::{refuse_existing, write_bytes};
+use crate::records::LoraModuleRecord;
+use crate::report::Grid;
+
+pub fn write(done: &Done, dir: &Path, force: bool) -> Result<()> {
+    let rows: Vec<String> = done.adapters.iter().cloned().collect();
+    let layer = |m: &LoraModuleRecord| (m.side.clone(), format!("{:03}", m.layer));
+    let module = |m: &LoraModuleRecord| {
+        let name = m.module.splitn(4, '.').nth(3).unwrap_or(&m.module);
+        (m.side.clone(), name.to_string())
+    };
+    let figures = [
+        ("layers.svg", "What is left of each adapter, by layer", chart(done, &rows, layer)),
+        ("modules.svg", "What is left of each adapter, by module", chart(done, &rows, module)),
+    ];
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("create directory", dir, e))?;
+    for (name, title, chart) in figures {
+        let path = dir.join(name);
+        refuse_existing(&path, force)?;
+        let figure = Grid {
+            title,
+            subtitle: &format!("share of the entries of B; {}", done.criterion),
+            rows: &rows,
+            columns: &chart.columns,
+            row_groups: &[],
+            column_groups: &chart.groups,
+            values: &chart.values,
+            unit: "share left",
+        };
+        write_bytes(&path, figure.to_svg().as_bytes())?;
+    }
+    Ok(())
+}
+
+struct Chart {
+    columns: Vec<String>,
+    groups: Vec<String>,
+    /// Row by row.
+    values: Vec<f64>,
+}
+
+/// One column for each key, encoder first; cells weigh modules by their parameters.
+fn chart(
+    done: &Done,
+    rows: &[String],
+    key: impl Fn(&LoraModuleRecord) -> (String, String),
+) -> Chart {
+    let mut sums: BTreeMap<(&str, (String, String)), (f64, f64)> = BTreeMap::new();
+    let mut keys: BTreeSet<(bool, (String, String))> = BTreeSet::new();
+    for m in &done.modules {
+        let k = key(m);
+        keys.insert((k.0 == "decoder", k.clone()));
+        let sum = sums.entry((&m.adapter, k)).or_default();
+        sum.0 += m.kept_frac * m.params_before as f64;
+        sum.1 += m.params_before as f64;
+    }
+    let mut values = Vec::new();
+    for row in rows {
+        for (_, k) in &keys {
+            let sum = sums.get(&(row.as_str(), k.clone()));
+            values.push(sum.map_or(f64::NAN, |(kept, all)| kept / all));
+        }
+    }
+    let plain = |name: &str| name.parse::<usize>().map_or(name.to_string(), |n| n.to_string());
+    Chart {
+        columns: keys.iter().map(|(_, (_, name))| plain(name)).collect(),
+        groups: keys.iter().map(|(_, (side, _))| side.clone()).collect(),
+        values,
+    }
+}

@@ -1,0 +1,262 @@
+//! Smaller ranks after the fact: which pairs keep how many, what that costs, and the pairs of one
+//! direction as a single plain LoRA.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use candle_core::{Device, Tensor};
+
+use super::plan::{Balance, Candidate, plan};
+use super::set::{LoraModule, LoraSet, parameter_name};
+use super::shrink::Pair;
+use super::{LoraUse, UnknownLanguage};
+use crate::autograd::Parameter;
+use crate::error::{Error, Result};
+use crate::formats::lora::split_path;
+use crate::formats::lora_placement::{Index, Layer, Placement, SHARED};
+use crate::formats::neurons::Side;
+use crate::kernels::storage::values;
+
+/// How a rank becomes smaller.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum RankMethod {
+    /// The best approximation of B A there is (truncated singular value decomposition)
+    #[default]
+    Svd,
+    /// The most important rows of A with their columns of B, unchanged
+    Components,
+}
+
+impl RankMethod {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Svd => "svd",
+            Self::Components => "components",
+        }
+    }
+}
+
+/// What became of a pair.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduction {
+    pub rank_after: usize,
+    /// Norm of the difference over the norm of the update; 0 when nothing changed.
+    pub error: f64,
+}
+
+/// A pair by adapter and full module path.
+pub type Key = (String, String);
+
+fn keys(set: &LoraSet) -> Vec<Key> {
+    let modules = |(name, of): (&String, &BTreeMap<String, LoraModule>)| {
+        of.keys().map(|path| (name.clone(), path.clone())).collect::<Vec<_>>()
+    };
+    set.adapters.iter().flat_map(modules).collect()
+}
+
+impl LoraModule {
+    /// The factors and their scaling.
+    pub fn pair(&self) -> Result<Pair> {
+        let (a, b) = (values(&self.lora_a.tensor)?.to_vec(), values(&self.lora_b.tensor)?.to_vec());
+        let rank = self.rank().max(1);
+        Ok(Pair {
+            rank: self.rank(),
+            inp: a.len() / rank,
+            out: b.len() / rank,
+            lora_a: a,
+            lora_b: b,
+            scaling: self.scaling(),
+        })
+    }
+
+    fn from_pair(adapter: &str, path: &str, pair: Pair) -> Result<Self> {
+        let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
+            Ok::<_, Error>(Parameter {
+                name: parameter_name(adapter, path, part).into(),
+                tensor: Tensor::from_vec(data, shape, &Device::Cpu)?,
+                slot: None,
+            })
+        };
+        Ok(Self {
+            // The scaling stays, so alpha shrinks with the rank.
+            alpha: f64::from(pair.scaling) * pair.rank as f64,
+            lora_a: parameter("lora_A", pair.lora_a, (pair.rank, pair.inp))?,
+            lora_b: parameter("lora_B", pair.lora_b, (pair.out, pair.rank))?,
+        })
+    }
+}
+
+/// The components of a pair from the most important on, as squared norms.
+fn spectrum(pair: &Pair, method: RankMethod) -> Vec<f64> {
+    let mut norms = match method {
+        RankMethod::Svd => pair.singular_values(),
+        RankMethod::Components => pair.component_importance(),
+    };
+    norms.sort_by(|a, b| b.total_cmp(a));
+    norms.into_iter().map(|n| n * n).collect()
+}
+
+/// Ranks whose parameters stay within `budget`, and how many parameters they have.
+pub fn plan_ranks(
+    set: &LoraSet,
+    budget: usize,
+    balance: Balance,
+    method: RankMethod,
+) -> Result<(BTreeMap<Key, usize>, usize)> {
+    let keys = keys(set);
+    let owners: Vec<&String> = set.adapters.keys().collect();
+    let mut candidates = Vec::with_capacity(keys.len());
+    for (adapter, path) in &keys {
+        let pair = set.adapters[adapter][path].pair()?;
+        candidates.push(Candidate {
+            cost: pair.inp + pair.out,
+            values: spectrum(&pair, method),
+            owner: owners.iter().position(|o| *o == adapter).unwrap_or(0),
+        });
+    }
+    let plan = plan(&candidates, budget, balance);
+    Ok((keys.into_iter().zip(plan.ranks).collect(), plan.params))
+}
+
+impl LoraSet {
+    /// Gives each pair the rank that `rank` says, at most its own; pairs of rank 0 leave, and
+    /// adapters of which nothing is left are empty.
+    pub fn reduce(
+        &mut self,
+        rank: &dyn Fn(&Key) -> usize,
+        method: RankMethod,
+    ) -> Result<BTreeMap<Key, Reduction>> {
+        let mut out = BTreeMap::new();
+        for key in keys(self) {
+            let pair = self.adapters[&key.0][&key.1].pair()?;
+            let target = rank(&key).min(pair.rank);
+            if target == pair.rank {
+                out.insert(key, Reduction { rank_after: target, error: 0.0 });
+                continue;
+            }
+            let smaller = match method {
+                RankMethod::Svd => pair.truncate(target),
+                RankMethod::Components => {
+                    let norms = pair.component_importance();
+                    let mut order: Vec<usize> = (0..norms.len()).collect();
+                    // Of equal ones the first stays.
+                    order.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]).then(a.cmp(&b)));
+                    let mut keep = order[..target].to_vec();
+                    keep.sort_unstable();
+                    pair.keep_components(&keep)
+                }
+            };
+            let error = pair.relative_error(&smaller);
+            out.insert(key.clone(), Reduction { rank_after: target, error });
+            self.replace(&key, smaller)?;
+        }
+        self.placement.empty = self
+            .placement
+            .adapters
+            .iter()
+            .filter(|a| !self.adapters.contains_key(*a))
+            .cloned()
+            .collect();
+        Ok(out)
+    }
+
+    fn replace(&mut self, (adapter, path): &Key, pair: Pair) -> Result<()> {
+        let Some(modules) = self.adapters.get_mut(adapter) else { return Ok(()) };
+        if pair.rank == 0 {
+            modules.remove(path);
+            if modules.is_empty() {
+                self.adapters.remove(adapter);
+            }
+        } else {
+            modules.insert(path.clone(), LoraModule::from_pair(adapter, path, pair)?);
+        }
+        Ok(())
+    }
+
+    /// Ranks without those that do nothing: a zero row of A, or a zero column of B.
+    pub fn live_ranks(&self) -> Result<BTreeMap<Key, Vec<usize>>> {
+        let mut out = BTreeMap::new();
+        for key in keys(self) {
+            let pair = self.adapters[&key.0][&key.1].pair()?;
+            let dead: BTreeSet<usize> = pair.dead_components().into_iter().collect();
+            out.insert(key, (0..pair.rank).filter(|r| !dead.contains(r)).collect());
+        }
+        Ok(out)
+    }
+
+    /// Removes the ranks that do nothing. The updates stay as they were, bit for bit.
+    pub fn compact(&mut self) -> Result<()> {
+        for (key, live) in self.live_ranks()? {
+            let pair = self.adapters[&key.0][&key.1].pair()?;
+            if live.len() < pair.rank {
+                self.replace(&key, pair.keep_components(&live))?;
+            }
+        }
+        self.reduce(&|_| usize::MAX, RankMethod::Svd).map(|_| ())
+    }
+
+    /// The pairs a direction uses as one plain LoRA. Where a module has several, they stand one
+    /// after another.
+    pub fn compose(&self, src: &str, tgt: &str) -> Result<Self> {
+        let used: LoraUse = self.choose(src, tgt, UnknownLanguage::Error)?;
+        let parts = self.parts(&used, &|_, _, _| None);
+        let mut modules = BTreeMap::new();
+        let mut placement = Placement {
+            adapters: [SHARED.to_string()].into(),
+            slice: self.placement.slice,
+            base_model_sha256: self.placement.base_model_sha256.clone(),
+            ..Placement::default()
+        };
+        for (side, layers) in [(Side::Encoder, &parts.encoder), (Side::Decoder, &parts.decoder)] {
+            let mut placed: Vec<Layer> = Vec::new();
+            for (i, layer) in layers.iter().enumerate() {
+                let mut own = Layer::new();
+                for (module, updates) in &layer.low_rank {
+                    let mut pairs = Vec::new();
+                    for u in updates {
+                        let rank = u.rank()?;
+                        let (a, b) = (values(u.lora_a.tensor())?, values(u.lora_b.tensor())?);
+                        pairs.push(Pair {
+                            rank,
+                            inp: a.len() / rank.max(1),
+                            out: b.len() / rank.max(1),
+                            lora_a: a.to_vec(),
+                            lora_b: b.to_vec(),
+                            scaling: u.scale()?,
+                        });
+                    }
+                    // One pair stays as it is.
+                    let pair = match pairs.len() {
+                        1 => pairs.pop(),
+                        _ => Pair::concat(&pairs.iter().map(|p| (p, 1.0)).collect::<Vec<_>>(), 1.0),
+                    };
+                    let path = crate::formats::lora::module_path(side, i, module);
+                    if let Some(pair) = pair {
+                        modules.insert(path.clone(), LoraModule::from_pair(SHARED, &path, pair)?);
+                        own.insert(module.clone(), Index::Shared);
+                    }
+                }
+                placed.push(own);
+            }
+            match side {
+                Side::Encoder => placement.encoder = placed,
+                Side::Decoder => placement.decoder = placed,
+            }
+        }
+        if modules.is_empty() {
+            return Err(Error::data(format!("nothing is left of the LoRA of `{src}-{tgt}`")));
+        }
+        Ok(Self {
+            placement,
+            adapters: BTreeMap::from([(SHARED.to_string(), modules)]),
+            dropout: self.dropout,
+        })
+    }
+
+    /// Side, layer and module of a pair's path.
+    pub fn place(path: &str) -> Result<(Side, usize, &str)> {
+        split_path(path).ok_or_else(|| Error::bug(format!("`{path}` is no module")))
+    }
+}
