@@ -108,7 +108,9 @@ impl Args {
                 .hint("add `--ratio`, `--budget`, `--rank`, `--compact` or `--direction`"));
         }
         if self.rank == Some(0) {
-            return Err(Error::usage("value is out of range").flag("--rank").expected("at least 1"));
+            return Err(Error::usage("value is out of range")
+                .flag("--rank")
+                .expected("at least 1"));
         }
         if self.method.is_some() && self.rank.is_none() && self.budget.is_none() {
             return Err(Error::usage("`--method` without smaller ranks")
@@ -116,7 +118,9 @@ impl Args {
                 .hint("add `--rank` or `--budget`"));
         }
         if self.ratio.is_some_and(|r| r.0 >= 1.0) {
-            return Err(Error::usage("value is out of range").flag("--ratio").expected("below 100%"));
+            return Err(Error::usage("value is out of range")
+                .flag("--ratio")
+                .expected("below 100%"));
         }
         Ok(())
     }
@@ -217,8 +221,7 @@ fn write(
         name: display_name(&args.model),
         sha256: checkpoint.sha256()?,
     };
-    let own =
-        Parent { role: "lora".into(), name: lora.name.clone(), sha256: lora.sha256.clone() };
+    let own = Parent { role: "lora".into(), name: lora.name.clone(), sha256: lora.sha256.clone() };
     let provenance = Provenance {
         command: "prune-lora".into(),
         args: context.provenance_args(),

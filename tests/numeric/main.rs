@@ -1,6 +1,7 @@
 //! Numbers against the reference, and the laws that hold without one.
 
 mod decoding;
+mod lora;
 mod masked_model;
 mod neurons;
 mod score;

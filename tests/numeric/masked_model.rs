@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use isogloss::autograd::{Gradients, Value};
+use isogloss::autograd::{Gradients, Tape, Value};
 use isogloss::decoding::{
     BatchLimits, DecodingOptions, Feed, Outcome, Session, Stream, Target, Task, run,
 };
 use isogloss::kernels::storage::{change, values};
 use isogloss::methods::CompactModel;
-use isogloss::model::inference::{DirectionWeights, InferenceModel};
+use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use isogloss::model::seam::{LowRank, NeuronMask};
 use isogloss::model::{
     Checkpoint, DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher,
@@ -98,7 +98,9 @@ fn train(
     let mut gradients = Gradients::new(set.iter()).unwrap();
     let b = batch();
     let teacher = Teacher { src: &b.src, labels: &b.labels, weights: None };
-    let loss = model.train(teacher, parts, &Noise::none(), 0.1, 0.1, &mut gradients).unwrap();
+    let loss = model
+        .train(Tape::recording(), teacher, parts, &Noise::none(), 0.1, 0.1, &mut gradients)
+        .unwrap();
     let named = set.trainable().map(|p| {
         let g = gradients.get(p.slot.unwrap()).unwrap();
         (p.name.to_string(), values(g).unwrap().to_vec())
@@ -181,7 +183,8 @@ fn a_mask_of_ones_changes_no_bit() {
         let plain = train(&set, config, &DirectionParts::none(config));
         assert_eq!(train(&set, config, &parts(config, 1.1, 5)), plain);
         let model = InferenceModel::from_checkpoint(&checkpoint).unwrap();
-        let weights = model.base_weights().with_parts(&parts(config, 1.1, 5)).unwrap();
+        let weights =
+            model.base_weights().with_parts(&parts(config, 1.1, 5), LowRankForm::Beside).unwrap();
         for (a, b) in weights.encoder.iter().zip(&model.base_weights().encoder) {
             assert!(Arc::ptr_eq(&a.feed_forward, &b.feed_forward), "nothing is copied");
         }
@@ -250,8 +253,11 @@ fn the_general_path_agrees_with_the_compact_one() {
                     lora_a: zeros(2, config.d_model),
                     lora_b: zeros(ffn, 2),
                     scaling: 1.0,
+                    start: 0,
+                    dropout: 0.0,
+                    gate: None,
                 };
-                layer.low_rank.insert("fc1".into(), update);
+                layer.low_rank.insert("fc1".into(), vec![update]);
             }
         }
         let (loss, got) = train(&set, config, &general);
@@ -310,7 +316,7 @@ impl Stream for Lines<'_> {
     }
 }
 
-fn translate(
+pub fn translate(
     model: &InferenceModel,
     weights: Arc<DirectionWeights>,
     given: bool,
@@ -345,7 +351,8 @@ fn compacted_translation_equals_the_dense_reference() {
         for share in [0.0, 0.3, 0.78] {
             let parts = parts(config, share, 21);
             let model = InferenceModel::from_checkpoint(&checkpoint).unwrap();
-            let compact = Arc::new(model.base_weights().with_parts(&parts).unwrap());
+            let compact =
+                Arc::new(model.base_weights().with_parts(&parts, LowRankForm::Beside).unwrap());
             assert!(compact.size_bytes() < model.base_weights().size_bytes());
             let dense = InferenceModel::from_source(
                 config,
@@ -394,10 +401,11 @@ fn layers_without_a_mask_keep_all_their_neurons() {
     };
     assert!(rows("model.decoder.layers.0.fc1.weight", config.d_model) > 0);
     let model = InferenceModel::from_checkpoint(&checkpoint).unwrap();
-    let weights = model.base_weights().with_parts(&own).unwrap();
+    let weights = model.base_weights().with_parts(&own, LowRankForm::Beside).unwrap();
     assert!(Arc::ptr_eq(
         &weights.encoder[0].feed_forward,
         &model.base_weights().encoder[0].feed_forward
     ));
-    assert!(model.base_weights().with_parts(&DirectionParts { encoder: vec![], ..own }).is_err());
+    let short = DirectionParts { encoder: vec![], ..own };
+    assert!(model.base_weights().with_parts(&short, LowRankForm::Beside).is_err());
 }

@@ -117,6 +117,7 @@ impl Model {
             let TrainingLoss { sums, num_tokens } = self
                 .model
                 .train(
+                    Tape::recording(),
                     batch.teacher(),
                     &self.parts,
                     &Noise::none(),

@@ -34,7 +34,8 @@ impl FromStr for Budget {
             return s.parse::<Fraction>().map(|f| Self::Share(f.0));
         }
         let count = s.parse::<Count>().map_err(|_| {
-            Error::usage("not a budget").expected("a share such as `0.4%`, or a count such as `200k`")
+            Error::usage("not a budget")
+                .expected("a share such as `0.4%`, or a count such as `200k`")
         })?;
         Ok(Self::Params(count.0))
     }

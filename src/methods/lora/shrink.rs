@@ -124,7 +124,7 @@ impl Pair {
         };
         let own = part(0, self.rank, self.scaling);
         let norm = own.norm();
-        if norm == 0.0 {
+        if norm <= self.rounding() {
             return 0.0;
         }
         (own - part(self.rank, other.rank, other.scaling)).norm() / norm
@@ -149,6 +149,12 @@ impl Pair {
         Some(Pair { rank, inp, out, lora_a, lora_b, scaling })
     }
 
+    /// What rounding may leave of components that cancel.
+    fn rounding(&self) -> f64 {
+        let sum: f64 = self.component_importance().iter().sum();
+        f64::EPSILON * self.rank as f64 * sum
+    }
+
     /// `A^T` `[inp, rank]` and `B` `[out, rank]`.
     fn factors(&self) -> (DMatrix<f64>, DMatrix<f64>) {
         debug_assert_eq!(self.lora_a.len(), self.rank * self.inp);
@@ -164,8 +170,8 @@ impl Pair {
     /// With `A^T = Q_a R_a` and `B = Q_b R_b` the update is `Q_b C Q_a^T`, and the eigenvectors
     /// of `C^T C` are the right singular vectors of `C`. None if a value is not finite.
     ///
-    /// Not by `nalgebra::SVD`: in 0.35 it gives wrong vectors for matrices of deficient rank
-    /// (nalgebra issue 1172), which sums of updates are.
+    /// Not by `nalgebra::SVD`: asked for vectors, 0.35 gives wrong values for some matrices, most
+    /// of them of deficient rank (nalgebra issue 1172), which sums of updates are.
     fn triples(&self) -> Option<Triples> {
         let (a, b) = self.factors();
         let (a, b) = (a.qr(), b.qr());
@@ -182,7 +188,8 @@ impl Pair {
             SymmetricEigen::try_new(core.tr_mul(&core), f64::EPSILON, rounds)?.eigenvectors;
         let left = core * &vectors;
         let norms: Vec<f64> = left.column_iter().map(|c| c.norm()).collect();
-        let least = norms.iter().fold(0.0, |max: f64, &x| max.max(x)) * NOTHING;
+        let largest = norms.iter().fold(0.0, |max: f64, &x| max.max(x));
+        let least = self.rounding().max(largest * NOTHING);
         let mut order: Vec<usize> = (0..norms.len()).filter(|&i| norms[i] > least).collect();
         order.sort_by(|&i, &j| norms[j].total_cmp(&norms[i]));
         Some(Triples {
@@ -356,8 +363,12 @@ mod tests {
         #[test]
         fn two_updates_of_one_matrix((p, q) in two_pairs()) {
             let size = norm(full(&p));
-            prop_assume!(size > 1e-3);
-            prop_assert!((p.relative_error(&q) - distance(&p, &q) / size).abs() < 1e-8);
+            if size > 1e-3 {
+                prop_assert!((p.relative_error(&q) - distance(&p, &q) / size).abs() < 1e-8);
+            }
+            let none = Pair::concat(&[(&p, 0.5), (&p, 0.5), (&p, -1.0)], 0.5).unwrap();
+            prop_assert_eq!(none.singular_values(), vec![0.0; 3 * p.rank]);
+            prop_assert_eq!(none.relative_error(&none.truncate(1)), 0.0);
             let sum = Pair::concat(&[(&p, 0.5), (&q, -2.0)], 0.25).unwrap();
             prop_assert_eq!((sum.rank, sum.scaling), (p.rank + q.rank, 0.25));
             for ((x, y), z) in full(&p).iter().zip(full(&q)).zip(full(&sum)) {
