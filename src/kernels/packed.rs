@@ -501,6 +501,9 @@ mod tests {
                     Epilogue::Set => v,
                     Epilogue::Relu => v.max(0.0),
                     Epilogue::Add => v + f64::from(c.y.as_slice()[r * row_stride(n) + j]),
+                    Epilogue::AddRelu => {
+                        (v + f64::from(c.y.as_slice()[r * row_stride(n) + j])).max(0.0)
+                    }
                 });
             }
         }
@@ -515,7 +518,7 @@ mod tests {
             for isa in Isa::available() {
                 for threads in [1, 2] {
                     let mut team = Team::new(threads);
-                    for op in [Epilogue::Set, Epilogue::Relu, Epilogue::Add] {
+                    for op in [Epilogue::Set, Epilogue::Relu, Epilogue::Add, Epilogue::AddRelu] {
                         let got = run(&mut c, isa, &mut team, op);
                         let want = reference(&c, op);
                         for (g, w) in got.iter().zip(&want) {

@@ -17,10 +17,10 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use isogloss::autograd::Gradients;
+use isogloss::autograd::{Gradients, Tape};
 use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
 use isogloss::formats::neuron_stats::Counting;
-use isogloss::model::inference::{DirectionWeights, InferenceModel};
+use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use isogloss::model::seam::NeuronMask;
 use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, Teacher};
 use isogloss::profiling::{ProfileOptions, Profiler, random};
@@ -71,7 +71,7 @@ fn predicted(c: &ModelConfig, density: f64) -> f64 {
 /// Time of a step, forward, backward and Adam, over that of the dense one.
 fn train(shape: &str, tokens: usize) -> Outcome {
     let config = shapes::config(shape)?;
-    let set = shapes::parameters(&config)?;
+    let set = shapes::parameters(&config, true)?;
     let model = M2m100::new(&config, &set, None)?;
     let mut gradients = Gradients::new(set.iter())?;
     let settings =
@@ -87,7 +87,8 @@ fn train(shape: &str, tokens: usize) -> Outcome {
             gradients.clear();
             let teacher = Teacher { src: &src, labels: &labels, weights: None };
             let scale = 1.0 / labels.num_tokens() as f32;
-            model.train(teacher, parts, &Noise::new(turn), 0.1, scale, &mut gradients)?;
+            let tape = Tape::recording();
+            model.train(tape, teacher, parts, &Noise::new(turn), 0.1, scale, &mut gradients)?;
             adam.update(set.trainable(), &gradients, 1e-4, 1.0)?;
             // The first turn warms up.
             if turn > 0 {
@@ -110,7 +111,7 @@ fn train(shape: &str, tokens: usize) -> Outcome {
 }
 
 fn inference_model(config: &ModelConfig) -> Outcome<InferenceModel> {
-    let set = shapes::parameters(config)?;
+    let set = shapes::parameters(config, false)?;
     let values = |name: &str, _: &[usize]| -> isogloss::Result<Vec<f32>> {
         Ok(set.get(name)?.tensor.flatten_all()?.to_vec1::<f32>()?)
     };
@@ -150,7 +151,9 @@ fn translate(shape: &str, threads: usize) -> Outcome {
     let model = inference_model(&config)?;
     let all: Vec<Arc<DirectionWeights>> = DENSITIES
         .iter()
-        .map(|&q| Ok(Arc::new(model.base_weights().with_parts(&parts(&config, q))?)))
+        .map(|&q| {
+            Ok(Arc::new(model.base_weights().with_parts(&parts(&config, q), LowRankForm::Beside)?))
+        })
         .collect::<Outcome<_>>()?;
     for (batch, beam) in [(1, 1), (64, 1), (16, 5)] {
         let text = shapes::sentences(&config, batch * LEN, LEN, "sources");

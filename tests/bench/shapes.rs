@@ -24,11 +24,11 @@ pub fn config(shape: &str) -> Result<ModelConfig, Box<dyn Error>> {
     }))?)
 }
 
-/// All parameters, trainable.
-pub fn parameters(config: &ModelConfig) -> isogloss::Result<ParameterSet> {
+/// All parameters, trainable or frozen.
+pub fn parameters(config: &ModelConfig, trainable: bool) -> isogloss::Result<ParameterSet> {
     ParameterSet::from_values(
         config,
-        |_| true,
+        |_| trainable,
         |name, shape| {
             let n = shape.iter().product();
             if name.contains("layer_norm") {

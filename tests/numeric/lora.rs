@@ -194,7 +194,7 @@ fn gradients_equal_finite_differences() {
                 let got = values(gradients.get(q.slot.unwrap()).unwrap()).unwrap().to_vec();
                 for i in 0..got.len() {
                     let step = 1e-3f32;
-                    let mut move_by = |d: f32| change(&q.tensor, |v| v[i] += d).unwrap();
+                    let move_by = |d: f32| change(&q.tensor, |v| v[i] += d).unwrap();
                     move_by(step);
                     let up = objective();
                     move_by(-2.0 * step);

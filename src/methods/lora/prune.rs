@@ -299,3 +299,163 @@ fn zero(v: &mut [f32], kept: &[bool]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Initialisation, LoraSpec, placement_for};
+    use super::*;
+    use crate::formats::lora_placement::{Index, Layer, Placement};
+    use crate::formats::peft::Shapes;
+
+    /// Section 7.3 with the README's values: T1 = 2, T2 = 10, P = 0.9.
+    #[test]
+    fn the_schedule_is_that_of_the_specification() {
+        let s = PruneSchedule { target: 0.9, start: 2, duration: 10, every: 7 };
+        let table = [
+            0.0, 0.2439, 0.4392, 0.5913, 0.7056, 0.7875, 0.8424, 0.8757, 0.8928, 0.8991, 0.9, 0.9,
+            0.9, 0.9,
+        ];
+        assert_eq!(s.ratio(1), None);
+        for (i, want) in table.into_iter().enumerate() {
+            let found = s.ratio(i as u64 + 2).unwrap();
+            assert!((found - want).abs() < 5e-5, "period {}: {found}, expected {want}", i + 2);
+        }
+        assert_eq!([1, 7, 8, 14, 15].map(|step| s.period(step)), [1, 1, 2, 2, 3]);
+        assert_eq!(
+            [1, 2, 7, 8, 9, 15].map(|step| s.begins(step)),
+            [true, false, false, true, false, true]
+        );
+    }
+
+    /// Two languages of ranks 2 and 3 over an encoder and a decoder layer.
+    fn set() -> LoraSet {
+        let shapes: Shapes = [
+            ("model.encoder.layers.0.fc1", (12, 5)),
+            ("model.encoder.layers.1.fc1", (12, 5)),
+            ("model.decoder.layers.0.fc2", (5, 12)),
+        ]
+        .map(|(p, s)| (p.to_string(), s))
+        .into();
+        let layer = |m: &str| Layer::from([(m.to_string(), Index::Source)]);
+        let placement = Placement {
+            encoder: vec![layer("fc1"), layer("fc1")],
+            decoder: vec![layer("fc2")],
+            ..Placement::default()
+        };
+        let pairs = [("a", "b"), ("b", "a")].map(|(s, t)| (s.to_string(), t.to_string()));
+        let placement = placement_for(placement, &pairs, &|l| Ok(l.to_string())).unwrap();
+        let set = LoraSpec {
+            placement,
+            shapes: &shapes,
+            rank: &|adapter, _| if adapter == "a" { 2 } else { 3 },
+            alpha: None,
+            dropout: 0.0,
+            initialisation: Initialisation::Lslo,
+            seed: 1,
+        }
+        .create()
+        .unwrap();
+        stir(&set, 1);
+        set
+    }
+
+    /// Other values everywhere, none of them zero; those of `b` are larger.
+    fn stir(set: &LoraSet, seed: u32) {
+        for (i, p) in set.parameters().enumerate() {
+            let size = if p.name.starts_with('b') { 3.0 } else { 1.0 };
+            change(&p.tensor, |v| {
+                for (j, v) in v.iter_mut().enumerate() {
+                    let h = (i as u32 * 977 + j as u32 + seed * 31).wrapping_mul(2_654_435_761);
+                    *v = size * ((h >> 8) as f32 / 8_388_608.0 - 1.0 + 1e-4);
+                }
+            })
+            .unwrap();
+        }
+    }
+
+    fn gone(masks: &PruneMasks, part: impl Fn(&str) -> bool) -> usize {
+        let of = masks.kept.iter().filter(|(name, _)| part(name));
+        of.flat_map(|(_, k)| k).filter(|k| !**k).count()
+    }
+
+    /// Section 13 (e): after each period the sparsity of each language is the ratio, rounded half
+    /// to even; what was gone stays gone, though every value changes; A is dense.
+    #[test]
+    fn pools_of_languages_lose_the_ratio_and_nothing_comes_back() {
+        let set = set();
+        let mut masks = PruneMasks::default();
+        let mut before = masks.clone();
+        for (i, ratio) in [0.0, 0.2439, 0.5, 0.7056, 0.9, 0.9].into_iter().enumerate() {
+            stir(&set, i as u32 + 2);
+            masks.apply(&set).unwrap();
+            masks.prune(&set, ratio, PrunePool::Language, PruneWhat::B, PruneUnit::Entry).unwrap();
+            for (name, rank) in [("a", 2), ("b", 3)] {
+                let all = rank * (12 + 12 + 5);
+                let want = (ratio * all as f64).round_ties_even() as usize;
+                assert_eq!(gone(&masks, |n| n.starts_with(name)), want, "{name} at {ratio}");
+            }
+            assert_eq!(gone(&masks, |n| n.ends_with("lora_A")), 0);
+            for (name, kept) in &before.kept {
+                let now = &masks.kept[name];
+                assert!(kept.iter().zip(now).all(|(old, new)| *old || !*new), "{name}");
+            }
+            before = masks.clone();
+        }
+        let pruned = masks.count(&set, PruneWhat::B);
+        assert_eq!(pruned.by_adapter["a"], (52, 58));
+        // The largest of each pool are left.
+        masks.apply(&set).unwrap();
+        let b = set.adapters["a"]["model.encoder.layers.0.fc1"].lora_b.clone();
+        let zeros = values(&b.tensor).unwrap().iter().filter(|v| **v == 0.0).count();
+        assert_eq!(zeros, masks.kept[&*b.name].iter().filter(|k| !**k).count());
+    }
+
+    /// Section 7.2: in a layer languages compete, and `a`, whose values are smaller, loses more;
+    /// every layer ends at the ratio.
+    #[test]
+    fn pools_of_layers_make_languages_compete() {
+        let set = set();
+        let mut masks = PruneMasks::default();
+        masks.prune(&set, 0.5, PrunePool::Layer, PruneWhat::B, PruneUnit::Entry).unwrap();
+        for (layer, all) in [("encoder.layers.0", 60), ("encoder.layers.1", 60), ("decoder", 25)] {
+            let want = (all as f64 * 0.5).round_ties_even() as usize;
+            assert_eq!(gone(&masks, |n| n.contains(layer)), want, "{layer}");
+        }
+        let share =
+            |name: &str, all: usize| gone(&masks, |n| n.starts_with(name)) as f64 / all as f64;
+        assert!(share("a", 58) > 1.5 * share("b", 87));
+    }
+
+    /// Whole ranks: columns of B, with `ab` rows of A too; A and B have pools of their own when
+    /// entries are pruned.
+    #[test]
+    fn ranks_and_both_matrices() {
+        let set = set();
+        let mut masks = PruneMasks::default();
+        masks.prune(&set, 0.5, PrunePool::Language, PruneWhat::Ab, PruneUnit::Rank).unwrap();
+        masks.apply(&set).unwrap();
+        // Of 6 and 9 ranks (half of 9 is 4.5, to even 4).
+        for (name, want) in [("a", 3), ("b", 4)] {
+            let mut dead = 0;
+            for m in set.adapters[name].values() {
+                let (a, b) = (values(&m.lora_a.tensor).unwrap(), values(&m.lora_b.tensor).unwrap());
+                let (rank, width) = (m.rank(), a.len() / m.rank());
+                for r in 0..rank {
+                    let row = a[r * width..(r + 1) * width].iter().all(|v| *v == 0.0);
+                    let column = b.iter().skip(r).step_by(rank).all(|v| *v == 0.0);
+                    assert_eq!(row, column);
+                    dead += usize::from(row);
+                }
+            }
+            assert_eq!(dead, want, "{name}");
+        }
+        let set = self::set();
+        let mut masks = PruneMasks::default();
+        masks.prune(&set, 0.9, PrunePool::Language, PruneWhat::Ab, PruneUnit::Entry).unwrap();
+        let count = |end: &str| gone(&masks, |n| n.starts_with('a') && n.ends_with(end));
+        assert_eq!((count("lora_B"), count("lora_A")), (52, 40));
+        let mut short = masks.clone();
+        short.kept.values_mut().for_each(|k| k.truncate(3));
+        assert!(short.check(&set).is_err() && masks.check(&set).is_ok());
+    }
+}
