@@ -52,6 +52,7 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "init" -d 'New mod
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'Translate text or records, in order'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
@@ -220,8 +221,9 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s m -l model -
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train -d 'Parallel text to train on; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid -d 'Parallel text to validate on; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s o -l output -d 'Run directory to fill' -r -F
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l method -d 'What is trained' -r -f -a "full\t'All parameters of the model'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l init-from -d 'Take the weights from this model or run instead of MODEL\'s' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l method -d 'What is trained' -r -f -a "full\t'All parameters of the model'
+lora\t'Updates of low rank by language, beside the frozen model'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l init-from -d 'Take the weights from this model or run instead of MODEL\'s; with a LoRA, its pairs from this LoRA' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l input-format -d 'Format of the text; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
 tsv\t'Tab-separated with a header line naming the fields'
 text\t'One source sentence per line; languages by flags'"
@@ -236,6 +238,31 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l masks -d 'Ne
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
 dense\t'Use all neurons'
 merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-rank -d 'Ranks: one number; `high=2,low=8,de=4,*=2` by language or label of `--lora-groups`; or `2;2;8` for the labels high, medium and low, as in `2;2;8;en=2` [default: 8]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-module-rank -d 'Rank of one module for all languages, such as `fc1=4`; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-alpha -d 'The update is alpha / rank * B A [default: alpha is the rank, a scaling of 1]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-init -d 'How A begins; B is zero [default: lslo]' -r -f -a "lslo\t'Uniform within 1/sqrt(rank), as the published LSLo (Cao et al. 2024)'
+standard\t'Uniform within 1/sqrt(width of the input), as PEFT'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-dropout -d 'Dropout of the updates\' input [default: 0]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-index -d 'Whose pair a layer uses, encoder/decoder: source, target, direction or shared; by layer as `source*9,target*3/target`; `shared` alone is a plain LoRA [default: source/target]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-modules -d 'Modules with updates: names such as q_proj, self_attn.q_proj, fc1, or all [default: q_proj,k_proj,v_proj,fc1,fc2]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-slice -d 'Updates read and write these coordinates only: `0..1024`, or `d_model` for the first d_model of them, as published [default: all]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-placement -d 'Take the placement of a run of `--learn-placement`, of a LoRA, or of a placement.json' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-groups -d 'Labels of languages (TSV with a header line, or JSON) for `--lora-rank` and `--lora-share`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-rank-by -d 'Column of those labels that `--lora-rank` means [default: tier]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-share -d 'Languages with the same label in this column share their pairs' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l learn-placement -d 'Learn whether source or target should index each layer (or matrix), with the pairs of both' -r -f -a "layer\t'A layer with all its matrices'
+matrix\t'Each matrix by itself'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune -d 'Prune this share in the end, such as 90%' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-start -d 'First period of the schedule, which prunes nothing yet [default: 2]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-duration -d 'Periods from there to the full share [default: 10]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-every -d 'Updates of a period [default: a 15th of --max-steps]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-pool -d 'What competes [default: language]' -r -f -a "language\t'All matrices of an adapter, over all layers: every language ends at the same share'
+layer\t'All adapters in a layer: languages compete, to see how much each needs'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-what -d 'Matrices that are pruned [default: b]' -r -f -a "b\t'B only, as published'
+ab\t'A and B, each within its own pool'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-unit -d 'What is pruned at once [default: entry]' -r -f -a "entry\t'Single entries, by magnitude, as published'
+rank\t'Whole ranks, by the norm of their outer product: a column of B (and with `ab` a row of A)'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-steps -d 'Updates to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-epochs -d 'Passes over the data to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-minutes -d 'Minutes to train in all, earlier starts included' -r
@@ -307,6 +334,52 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dump-config 
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s m -l model -d 'The model it was trained on' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s o -l output -d 'Directory to write' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l ratio -d 'Prune this share of each pool, such as 90%: the smallest go' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l pool -d 'What competes [default: language]' -r -f -a "language\t'All matrices of an adapter, over all layers: every language ends at the same share'
+layer\t'All adapters in a layer: languages compete, to see how much each needs'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l what -d 'Matrices that are pruned [default: b]' -r -f -a "b\t'B only, as published'
+ab\t'A and B, each within its own pool'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l unit -d 'What is pruned at once [default: entry]' -r -f -a "entry\t'Single entries, by magnitude, as published'
+rank\t'Whole ranks, by the norm of their outer product: a column of B (and with `ab` a row of A)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l budget -d 'Parameters that may be left: a share of the model\'s such as 0.4%, or a number such as 200k' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l balance -d 'How a budget is distributed [default: relative]' -r -f -a "absolute\t'Energies of components as they are'
+relative\t'As parts of their adapter\'s total: languages with small updates get their share'
+uniform\t'The same rank for all as far as the budget goes; energies decide over what is left'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l rank -d 'Highest rank of any pair' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l method -d 'How a rank becomes smaller [default: svd]' -r -f -a "svd\t'The best approximation of B A there is (truncated singular value decomposition)'
+components\t'The most important rows of A with their columns of B, unchanged'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l direction -d 'Make one plain LoRA of what this direction uses, such as en-de' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l figure -d 'Draw what is left of each adapter by layer and by module into this directory' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'A table of adapters'
+jsonl\t'One `lora_module` record a pair, and a `lora_plan`'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l compact -d 'Remove ranks that do nothing, as gradual pruning leaves them; changes no translation'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l merge -d 'Write a model with that LoRA merged into its weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l allow-base-mismatch -d 'Take a LoRA that was trained on another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l src-lang -d 'Source language of lines, and of records that name none' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l tgt-lang -d 'Target language of lines, and of records that name none' -r
@@ -320,6 +393,9 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l masks -d
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
 dense\t'Use all neurons'
 merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l lora -d 'A LoRA: a run of `train --method lora`, what `prune-lora` wrote, or a directory of PEFT' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-language -d 'What to do for a language or direction without a LoRA [default: error]' -r -f -a "error\t'Stop'
+base\t'Use the base model where its adapter would stand'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l beam-size -d 'Hypotheses kept at each step; 1 is greedy search' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l length-penalty -d 'Scores are divided by length to this power [default: the model\'s, else 1.0]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-new-tokens -d 'Most tokens of a translation, language and end mark included [default: one and a half times the source and 50 more]' -r
@@ -355,6 +431,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l both-dir
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l skip-bad -d 'Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-masks -d 'All neurons for all directions, also of a model that was trained with masks'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l merge-lora -d 'Add the updates to the weights of each direction: faster, and more memory for each'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l allow-base-mismatch -d 'Take a LoRA that was trained on another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Log probability of each token in each record'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l score-given -d 'Do not search: score each record\'s reference'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l header -d 'Begin with a `header` record'
@@ -504,12 +582,13 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-confi
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train translate score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -168,6 +168,11 @@ impl Error {
     }
 
     // --- building ---
+    /// The same fault seen from outside: a bad file behind a flag is the flag's.
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
     pub fn at(mut self, path: impl AsRef<Path>) -> Self {
         self.0.place.path.get_or_insert_with(|| path.as_ref().to_path_buf());
         self

@@ -15,6 +15,7 @@ use crate::report::facts_text;
 
 mod documents;
 mod lines;
+mod lora;
 mod model;
 mod neurons;
 mod run;
@@ -142,6 +143,9 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
     let has = |name: &str| path.join(name).exists();
     if has(hf::CONFIG) {
         return model::directory(path, options);
+    }
+    if has(crate::formats::lora_placement::FILE) {
+        return lora::set(path, options);
     }
     if has("adapter_config.json") {
         return documents::adapter_directory(path, options);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::Context;
+use crate::commands::masks::CARRIED;
 use crate::error::{Error, Result};
 use crate::formats::lora::{LoraFiles, adapter_dir, resolve};
 use crate::formats::peft;
-use crate::formats::provenance::{display_name, file_sha256, hex};
+use crate::formats::provenance::{display_name, file_sha256, hex, short};
 use crate::methods::lora::{LoraSet, UnknownLanguage};
 use crate::model::Checkpoint;
 use crate::model::checkpoint::linear_shapes;
@@ -44,6 +45,11 @@ impl LoadedLora {
     pub fn signature(&self) -> String {
         format!("{}@{}", self.name, &self.sha256[..8.min(self.sha256.len())])
     }
+
+    /// Masks the LoRA was trained with.
+    pub fn masks(&self) -> Option<PathBuf> {
+        Some(self.dir.join(CARRIED)).filter(|path| path.is_file())
+    }
 }
 
 /// Reads a LoRA for a model, and says what of it is ignored.
@@ -63,7 +69,6 @@ pub fn load(
     {
         let own = checkpoint.sha256()?;
         if own != base {
-            let short = |s: &str| s[..12.min(s.len())].to_string();
             return Err(Error::artifact("the LoRA was trained on another model")
                 .at(&dir)
                 .found(short(base))

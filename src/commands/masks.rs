@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::commands::lora::LoadedLora;
 use crate::error::{Error, Result};
 use crate::formats::neuron_masks::NeuronMasks;
+use crate::formats::provenance::short;
 use crate::methods::{MaskProvider, UnknownDirection};
 use crate::model::Checkpoint;
 
@@ -89,6 +91,20 @@ impl MaskArgs {
         }
     }
 
+    /// The same, or the masks a LoRA was trained with.
+    pub fn load_or_carried_by(
+        &self,
+        checkpoint: &Checkpoint,
+        lora: Option<&LoadedLora>,
+    ) -> Result<Option<LoadedMasks>> {
+        match (&self.masks, lora.and_then(LoadedLora::masks)) {
+            (None, Some(path)) => {
+                self.read(path, checkpoint, UnknownDirection::default()).map(Some)
+            }
+            _ => self.load_or_carried(checkpoint),
+        }
+    }
+
     fn read(
         &self,
         path: PathBuf,
@@ -107,7 +123,6 @@ impl MaskArgs {
             if !related {
                 let own = checkpoint.sha256()?;
                 if own != parent {
-                    let short = |s: &str| s[..12.min(s.len())].to_string();
                     return Err(Error::artifact(
                         "masks were built from the statistics of another model",
                     )

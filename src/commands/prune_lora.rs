@@ -7,13 +7,16 @@ mod steps;
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use crate::cli::Context;
 use crate::commands::lora::{LoadedLora, load};
+use crate::commands::masks::{CARRIED, MaskArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
 use crate::formats::neurons::split_pair;
 use crate::formats::provenance::{Parent, Provenance, display_name};
-use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout};
+use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout, write_bytes};
 use crate::methods::lora::{Balance, LoraSet, PrunePool, PruneUnit, PruneWhat, RankMethod, merged};
 use crate::model::checkpoint::linear_shapes;
 use crate::model::{Checkpoint, ParameterSet};
@@ -181,14 +184,23 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some((src, tgt)) => done.set.compose(src, tgt).map_err(|e| e.flag("--direction"))?,
         None => done.set.clone(),
     };
+    if args.output.is_some() && result.adapters.is_empty() {
+        return Err(Error::usage("nothing would be left of the LoRA")
+            .flag(if args.budget.is_some() { "--budget" } else { "--ratio" })
+            .hint("a rank of one pair costs its input and output width"));
+    }
+    let drawn = match &args.figure {
+        Some(dir) => figures::draw(&done, dir, context.force)?,
+        None => Vec::new(),
+    };
     if context.dry_run {
         context.report.note("nothing was written");
     } else {
         if let Some(output) = &args.output {
             write(args, context, &checkpoint, &lora, &result, output)?;
         }
-        if let Some(dir) = &args.figure {
-            figures::write(&done, dir, context.force)?;
+        for (path, svg) in &drawn {
+            write_bytes(path, svg.as_bytes())?;
         }
     }
     let mut out = Output::stdout(false);
@@ -210,23 +222,34 @@ fn write(
     result: &LoraSet,
     output: &std::path::Path,
 ) -> Result<()> {
-    if result.adapters.is_empty() {
-        return Err(Error::usage("nothing would be left of the LoRA")
-            .flag(if args.budget.is_some() { "--budget" } else { "--ratio" })
-            .hint("a rank of one pair costs its input and output width"));
-    }
     let shapes = linear_shapes(&checkpoint.config);
+    let own_sha256 = checkpoint.sha256()?;
+    // What it was trained on, whatever it is used with.
+    let trained_on = lora.files.base_model_sha256().unwrap_or(&own_sha256).to_string();
     let base = Parent {
         role: "base_model".into(),
         name: display_name(&args.model),
-        sha256: checkpoint.sha256()?,
+        sha256: if args.merge { own_sha256 } else { trained_on.clone() },
     };
     let own = Parent { role: "lora".into(), name: lora.name.clone(), sha256: lora.sha256.clone() };
+    // Masks of the model or of the LoRA's training go along.
+    let no_flags = MaskArgs { masks: None, unknown_direction: None, foreign_masks: false };
+    let masks = no_flags.load_or_carried_by(checkpoint, Some(lora))?;
+    let mut settings = context.provenance_args();
+    let mut parents = vec![base, own];
+    if let Some(m) = &masks {
+        settings.insert("unknown_direction".into(), json!(m.unknown));
+        parents.push(Parent {
+            role: "neuron_masks".into(),
+            name: display_name(&m.path),
+            sha256: m.sha256.clone(),
+        });
+    }
     let provenance = Provenance {
         command: "prune-lora".into(),
-        args: context.provenance_args(),
+        args: settings,
         seed: context.seed,
-        parents: vec![base, own],
+        parents,
         signature: None,
     };
     let dir = AtomicDir::create(output)?;
@@ -246,13 +269,17 @@ fn write(
             dir: checkpoint.dir(),
             config: &checkpoint.config,
             final_logits_bias: bias.as_deref(),
-            carried: None,
+            carried: masks.as_ref().map(|m| (&*m.file, CARRIED)),
         };
         write_model(dir.path(), &source, &set, &provenance)?;
     } else {
         let mut files = result.to_files(&shapes, &display_name(&args.model))?;
-        files.placement.base_model_sha256 = Some(checkpoint.sha256()?);
+        files.placement.base_model_sha256 = Some(trained_on);
         files.write(dir.path(), &shapes, &provenance)?;
+        if let Some(path) = lora.masks() {
+            let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+            write_bytes(&dir.path().join(CARRIED), &bytes)?;
+        }
     }
     dir.commit(context.force)
 }

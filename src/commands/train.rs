@@ -18,8 +18,9 @@ use crate::commands::masks::{CARRIED, LoadedMasks};
 use crate::commands::pairs::warn_about;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
-use crate::formats::provenance::{Parent, Provenance, display_name, hex};
+use crate::formats::provenance::{Parent, Provenance, display_name, hex, short};
 use crate::io::Input;
+use crate::methods::lora::{LoraSet, UnknownLanguage};
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
@@ -52,9 +53,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     metrics.check_best(&args.best_metric)?;
 
     let base = Checkpoint::open(&args.model)?;
-    let weights = match &args.init_from {
-        Some(path) => Some(Checkpoint::open(path)?),
-        None => None,
+    let weights = match (&args.init_from, args.method) {
+        (Some(path), Method::Full) => Some(Checkpoint::open(path)?),
+        _ => None,
     };
     let tokenizer = TextTokenizer::load(base.dir(), &base.config)?;
     let masks = args.neuron_masks.load(weights.as_ref().unwrap_or(&base))?;
@@ -89,9 +90,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let new_lora = match args.method {
         Method::Full => None,
         Method::Lora => {
-            let corpora = [Some(&*corpus), valid.as_ref()].into_iter().flatten();
-            let directions = corpora.flat_map(|c| &c.directions).map(|d| d.direction.clone());
-            let directions = directions.collect();
+            // Pairs for what is trained: a language of the held-out text alone would have none.
+            let directions = corpus.directions.iter().map(|d| d.direction.clone()).collect();
             Some(args.lora.create(args, context, &base, &base_sha256, &directions)?)
         }
     };
@@ -139,11 +139,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 100.0 * num_params as f64 / set.num_values() as f64,
                 new.set.adapters.len(),
             ));
+            let new_set = new.set.clone();
             Some(LoraTraining::new(
                 new.set,
                 new.gates,
                 new.pruning,
-                parts.keys().cloned(),
+                directions_of(&corpus, valid.as_ref(), &new_set, context).into_iter(),
                 (new.shapes, display_name(&args.model)),
                 0,
             )?)
@@ -329,7 +330,7 @@ impl Identity<'_> {
     fn differences(&self, state: &RunState) -> Vec<String> {
         let mut changed = differences(&state.settings, self.settings);
         let mut compare = |what: &str, old: Option<&str>, new: Option<&str>| {
-            let short = |s: Option<&str>| s.map_or("(none)", |s| &s[..12.min(s.len())]).to_string();
+            let short = |s: Option<&str>| s.map_or("(none)".into(), short);
             if old != new {
                 changed.push(format!("{what}: {} -> {}", short(old), short(new)));
             }
@@ -342,6 +343,37 @@ impl Identity<'_> {
         compare("LoRA", state.lora_sha256.as_deref(), self.lora_sha256);
         changed
     }
+}
+
+/// All directions, with what to do where they have no LoRA: a direction of the held-out text may run
+/// the base model, and that is said.
+fn directions_of(
+    train: &Corpus,
+    valid: Option<&Corpus>,
+    set: &LoraSet,
+    context: &Context,
+) -> BTreeMap<Direction, UnknownLanguage> {
+    let own = |c: &Corpus| c.directions.iter().map(|d| d.direction.clone()).collect::<Vec<_>>();
+    let mut out: BTreeMap<Direction, UnknownLanguage> =
+        own(train).into_iter().map(|d| (d, UnknownLanguage::Error)).collect();
+    for d in valid.map(own).unwrap_or_default() {
+        if out.contains_key(&d) {
+            continue;
+        }
+        let unknown = match set.choose(&d.src_lang, &d.tgt_lang, UnknownLanguage::Error) {
+            Ok(_) => UnknownLanguage::Error,
+            Err(e) => {
+                context.report.warning(
+                    &Error::data(format!("the held-out direction `{d}` is not all trained"))
+                        .cause(e.message().to_string())
+                        .hint("the base model stands in for it"),
+                );
+                UnknownLanguage::Base
+            }
+        };
+        out.insert(d, unknown);
+    }
+    out
 }
 
 /// What each direction of the text does differently. Every direction must have a mask, or a rule
@@ -402,8 +434,12 @@ fn open_run(
         for c in changed {
             e = e.cause(c);
         }
+        let from = match args.method {
+            Method::Full => "-m",
+            Method::Lora => "--init-from",
+        };
         return Err(e
-            .hint(format!("for a new run from its weights: `-m {} -o NEW`", path.display()))
+            .hint(format!("for a new run from its weights: `{from} {} -o NEW`", path.display()))
             .hint("`--overwrite` moves the old run aside and starts afresh"));
     }
     if let Some(reason) = &state.finished {
@@ -474,12 +510,17 @@ fn dry_run(
     };
     let (all, mut trainable) = (count(&|_| true), count(trained));
     let mut out = crate::io::Output::stdout(false);
-    out.line(&format!("model: {} ({all} parameters, {trainable} trained)", args.model.display()))?;
+    if plan.lora.is_none() {
+        let model = args.model.display();
+        out.line(&format!("model: {model} ({all} parameters, {trainable} trained)"))?;
+    }
     if let Some(masks) = plan.masks {
         out.line(&format!("masks: {}", masks.path.display()))?;
     }
     if let Some(lora) = plan.lora {
         trainable = lora.set.num_params();
+        let model = args.model.display();
+        out.line(&format!("model: {model} ({all} parameters, frozen)"))?;
         out.line(&format!(
             "LoRA: {trainable} parameters ({:.2}% of the model), adapters {}",
             100.0 * trainable as f64 / all as f64,

@@ -21,6 +21,7 @@ use crate::exit::Outcome;
 use crate::formats::provenance::TOOL;
 use crate::io::{Input, Output};
 use crate::methods::Provider;
+use crate::methods::lora::UnknownLanguage;
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
@@ -260,7 +261,11 @@ impl Args {
         let maxlen =
             self.max_new_tokens.map_or_else(|| "1.5*src+50".to_string(), |n| n.to_string());
         let masks = masks.map_or(String::new(), |m| format!("mask:{}|", m.signature()));
-        let lora = lora.map_or(String::new(), |l| format!("lora:{}|", l.signature()));
+        let unknown = match self.lora.unknown_language {
+            Some(UnknownLanguage::Base) => "@base",
+            _ => "",
+        };
+        let lora = lora.map_or(String::new(), |l| format!("lora:{}{unknown}|", l.signature()));
         Ok(format!(
             "model:{}@{}|{masks}{lora}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
             checkpoint.name(),
@@ -294,9 +299,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag(flag))?;
         }
     }
-    let masks =
-        if args.no_masks { None } else { args.neuron_masks.load_or_carried(&checkpoint)? };
     let lora = args.lora.load(&checkpoint, context)?;
+    let masks = match args.no_masks {
+        true => None,
+        false => args.neuron_masks.load_or_carried_by(&checkpoint, lora.as_ref())?,
+    };
     let options = args.options(&ModelDefaults::read(checkpoint.dir())?);
     if let Some(id) =
         options.suppress_tokens.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)

@@ -8,7 +8,7 @@ use super::hf;
 use super::lora_placement::{FILE as PLACEMENT, Index, Layer, Placement, SHARED};
 use super::neurons::Side;
 use super::peft::{self, Adapter, Shapes};
-use super::provenance::Provenance;
+use super::provenance::{Provenance, short};
 use crate::error::{Error, Result};
 
 /// The adapters of a set with their placement.
@@ -105,7 +105,57 @@ impl LoraFiles {
             }
             adapters.insert(name.clone(), adapter);
         }
-        Ok(Self { placement, adapters })
+        let files = Self { placement, adapters };
+        files.check_bases().map_err(|e| e.at(&file))?;
+        files
+            .check_unplaced(dir)
+            .map_err(|e| e.cause(format!("the placement is {}", file.display())))?;
+        Ok(files)
+    }
+
+    /// Adapters of several models are no set.
+    fn check_bases(&self) -> Result<()> {
+        let own = |name: &str, sha: &str| format!("`{name}`: {}", short(sha));
+        let placed = self.placement.base_model_sha256.as_deref().map(|sha| ("placement", sha));
+        let adapters = self.adapters.iter();
+        let mut all =
+            placed
+                .into_iter()
+                .chain(adapters.filter_map(|(name, a)| {
+                    Some((name.as_str(), a.base_model_sha256.as_deref()?))
+                }));
+        let Some(first) = all.next() else { return Ok(()) };
+        match all.find(|(_, sha)| *sha != first.1) {
+            None => Ok(()),
+            Some(other) => Err(Error::artifact("adapters were trained on different models")
+                .found(own(other.0, other.1))
+                .expected(own(first.0, first.1))),
+        }
+    }
+
+    /// An adapter that nobody placed would be left out in silence.
+    fn check_unplaced(&self, dir: &Path) -> Result<()> {
+        let entries = std::fs::read_dir(dir).map_err(|e| Error::io("read", dir, e))?;
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|e| peft::is_adapter(&e.path()))
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
+        if peft::is_adapter(dir) {
+            names.push(SHARED.to_string());
+        }
+        names.sort();
+        match names.iter().find(|n| !self.adapters.contains_key(*n)) {
+            None => Ok(()),
+            Some(name) if self.placement.empty.contains(name) => {
+                Err(Error::artifact(format!("adapter `{name}` is listed as empty, and is there"))
+                    .at(adapter_dir(dir, name).join(peft::CONFIG)))
+            }
+            Some(name) => Err(Error::artifact("an adapter has no place in the set")
+                .at(adapter_dir(dir, name).join(peft::CONFIG))
+                .found(format!("`{name}`"))
+                .hint("move it away, or add it to `adapters` of the placement")),
+        }
     }
 
     /// Writes the set into `dir`, which exists. A plain LoRA becomes a PEFT directory.

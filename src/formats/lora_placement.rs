@@ -89,6 +89,8 @@ pub struct Placement {
     pub encoder: Vec<Layer>,
     pub decoder: Vec<Layer>,
     pub languages: BTreeMap<String, Language>,
+    /// The adapter of each direction (`en-de`), where modules are indexed by it.
+    pub directions: BTreeMap<String, String>,
     /// Names of all adapters.
     pub adapters: BTreeSet<String>,
     /// Those of which pruning left nothing.
@@ -108,7 +110,9 @@ struct File {
     encoder: Vec<LayerEntry>,
     decoder: Vec<LayerEntry>,
     languages: BTreeMap<String, Language>,
-    adapters: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    directions: BTreeMap<String, String>,
+    adapters: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     empty: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,7 +145,9 @@ impl From<Index> for IndexEntry {
 
 fn index_of(entry: &IndexEntry) -> Result<Index> {
     match entry {
-        IndexEntry::Mixed(m) if (m.source + m.target - 1.0).abs() < 1e-3 && m.source >= 0.0 => {
+        IndexEntry::Mixed(m)
+            if (m.source + m.target - 1.0).abs() < 1e-3 && m.source.min(m.target) >= 0.0 =>
+        {
             Ok(Index::Mixed(*m))
         }
         IndexEntry::Mixed(m) => Err(Error::artifact("weights of source and target are no shares")
@@ -155,11 +161,20 @@ fn index_of(entry: &IndexEntry) -> Result<Index> {
     }
 }
 
+/// Names of a list, each of which may stand there once.
+fn once(names: &[String]) -> Result<BTreeSet<String>> {
+    let mut out = BTreeSet::new();
+    match names.iter().find(|n| !out.insert((*n).clone())) {
+        None => Ok(out),
+        Some(name) => Err(Error::artifact(format!("`{name}` is listed twice"))),
+    }
+}
+
 fn layer_of(entry: LayerEntry) -> Result<Layer> {
     match entry {
         LayerEntry::All { index, modules } => {
             let index = index_of(&index)?;
-            Ok(modules.into_iter().map(|m| (m, index)).collect())
+            Ok(once(&modules)?.into_iter().map(|m| (m, index)).collect())
         }
         LayerEntry::Each(map) => map.into_iter().map(|(m, i)| Ok((m, index_of(&i)?))).collect(),
     }
@@ -206,7 +221,8 @@ impl Placement {
             encoder: self.encoder.iter().map(entry_of).collect(),
             decoder: self.decoder.iter().map(entry_of).collect(),
             languages: self.languages.clone(),
-            adapters: self.adapters.clone(),
+            directions: self.directions.clone(),
+            adapters: self.adapters.iter().cloned().collect(),
             empty: self.empty.clone(),
             slice: self.slice,
         };
@@ -240,7 +256,8 @@ impl Placement {
             encoder: side("encoder", file.encoder)?,
             decoder: side("decoder", file.decoder)?,
             languages: file.languages,
-            adapters: file.adapters,
+            directions: file.directions,
+            adapters: once(&file.adapters).map_err(|e| e.at(path).key("adapters"))?,
             empty: file.empty,
             slice: file.slice,
             base_model_sha256: file.base_model_sha256,
@@ -256,26 +273,46 @@ impl Placement {
         if let Some(name) = self.empty.iter().find(|n| !self.adapters.contains(*n)) {
             return Err(Error::artifact(format!("`{name}` is empty but no adapter")).key("empty"));
         }
-        let by_language = |i: Index| !matches!(i, Index::Shared | Index::Direction);
-        if self.modules().any(|(.., i)| by_language(i)) {
-            for (code, language) in &self.languages {
-                if !self.adapters.contains(&language.adapter) {
-                    return Err(Error::artifact(format!(
-                        "language `{code}` uses an adapter that is not there"
-                    ))
-                    .key(format!("languages.{code}"))
-                    .found(format!("`{}`", language.adapter))
-                    .suggest(&language.adapter, self.adapters.iter().map(String::as_str)));
-                }
+        if self.modules().any(|(.., i)| i == Index::Shared) && !self.adapters.contains(SHARED) {
+            return Err(Error::artifact(format!("a module is shared but there is no `{SHARED}`"))
+                .key("adapters"));
+        }
+        // A language needs an adapter where a layer asks for it.
+        let mixed = |i: Index| matches!(i, Index::Mixed(_));
+        let asks = |kind: Index| self.modules().any(|(.., i)| i == kind || mixed(i));
+        let (source, target) = (asks(Index::Source), asks(Index::Target));
+        let missing = |key: String, who: String, adapter: &str| {
+            Error::artifact(format!("{who} uses an adapter that is not there"))
+                .key(key)
+                .found(format!("`{adapter}`"))
+                .suggest(adapter, self.adapters.iter().map(String::as_str))
+        };
+        for (code, language) in &self.languages {
+            let needed = source && language.source || target && language.target;
+            if needed && !self.adapters.contains(&language.adapter) {
+                let who = format!("language `{code}`");
+                return Err(missing(format!("languages.{code}"), who, &language.adapter));
+            }
+        }
+        for (pair, adapter) in &self.directions {
+            if !self.adapters.contains(adapter) {
+                let who = format!("direction `{pair}`");
+                return Err(missing(format!("directions.{pair}"), who, adapter));
             }
         }
         Ok(())
     }
 }
 
-/// A name becomes a directory's: no separators, nothing hidden.
+/// Files of a checkpoint, beside which adapters lie.
+const RESERVED: [&str; 4] = [FILE, "state.json", "README.md", "log.jsonl"];
+
+/// A name becomes a directory's: no separators, nothing hidden, no other file's.
 pub fn check_name(name: &str) -> Result<()> {
     let plain = !name.is_empty()
+        && !RESERVED.contains(&name)
+        && !name.ends_with(".safetensors")
+        && !name.ends_with("_config.json")
         && !name.starts_with(['.', '-'])
         && name.len() <= 100
         && name.chars().all(|c| c.is_alphanumeric() || "_-.+@ ".contains(c));
@@ -301,6 +338,7 @@ mod tests {
             languages: [("de", "de"), ("fr", "Romance")]
                 .map(|(l, a)| (l.to_string(), language(a)))
                 .into(),
+            directions: BTreeMap::new(),
             adapters: ["de", "Romance"].map(String::from).into(),
             empty: BTreeSet::new(),
             slice: Some((0, 16)),
@@ -329,6 +367,7 @@ mod tests {
         for (from, to, says) in [
             ("\"source\"", "\"sorce\"", "did you mean `source`"),
             ("0.75", "0.5", "sum to 1"),
+            ("\"target\": 0.75", "\"target\": -0.25", "sum to 1"),
             ("\"Romance\",\n      \"source\"", "\"Roman\",\n      \"source\"", "not there"),
             ("placement\"", "placment\"", "not a placement"),
             ("\"de\"\n  ]", "\"../de\"\n  ]", "cannot be the name"),

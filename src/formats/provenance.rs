@@ -66,6 +66,11 @@ pub fn display_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "-".into(), |n| n.to_string_lossy().into_owned())
 }
 
+/// The beginning of a fingerprint, enough to tell two apart.
+pub fn short(sha256: &str) -> String {
+    sha256.chars().take(12).collect()
+}
+
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

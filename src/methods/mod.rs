@@ -7,4 +7,4 @@ mod provider;
 
 pub use compact::CompactModel;
 pub use neuron_masks::{MaskProvider, MaskUse, UnknownDirection};
-pub use provider::{DirectionUse, Provider};
+pub use provider::{DirectionUse, LayerKey, Provider};

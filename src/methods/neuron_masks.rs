@@ -45,6 +45,23 @@ pub enum MaskUse {
     Merged { encoder: String, decoder: String },
 }
 
+impl MaskUse {
+    /// The group whose masks the encoder has; none for all neurons.
+    pub fn encoder(&self) -> Option<&str> {
+        match self {
+            Self::Group(group) | Self::Merged { encoder: group, .. } => Some(group),
+            Self::Dense => None,
+        }
+    }
+    /// The same of the decoder.
+    pub fn decoder(&self) -> Option<&str> {
+        match self {
+            Self::Group(group) | Self::Merged { decoder: group, .. } => Some(group),
+            Self::Dense => None,
+        }
+    }
+}
+
 type ByLanguage = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Masks that fit a model.
@@ -180,7 +197,7 @@ impl MaskProvider {
 
     /// What the layers do differently.
     pub fn parts(&self, masks: &MaskUse) -> Result<DirectionParts> {
-        let side = |group: Option<&String>, side: usize| -> Result<Vec<LayerParts>> {
+        let side = |group: Option<&str>, side: usize| -> Result<Vec<LayerParts>> {
             let Some(group) = group else {
                 return Ok(vec![LayerParts::default(); self.layers[side]]);
             };
@@ -192,12 +209,8 @@ impl MaskProvider {
                 |m: &NeuronMask| LayerParts { neurons: Some(m.clone()), low_rank: BTreeMap::new() };
             Ok(masks[side].iter().map(parts).collect())
         };
-        let (encoder, decoder) = match masks {
-            MaskUse::Group(g) => (Some(g), Some(g)),
-            MaskUse::Dense => (None, None),
-            MaskUse::Merged { encoder, decoder } => (Some(encoder), Some(decoder)),
-        };
-        Ok(DirectionParts { encoder: side(encoder, 0)?, decoder: side(decoder, 1)? })
+        let (encoder, decoder) = (side(masks.encoder(), 0)?, side(masks.decoder(), 1)?);
+        Ok(DirectionParts { encoder, decoder })
     }
 }
 

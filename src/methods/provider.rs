@@ -1,11 +1,13 @@
 //! What a direction does differently, from all the parts a model runs with.
 
-use super::lora::{LoraSet, LoraUse, UnknownLanguage};
+use super::lora::{LayerUse, LoraSet, LoraUse, UnknownLanguage};
 use super::{MaskProvider, MaskUse};
 use crate::error::Result;
+use crate::formats::neurons::Side;
 use crate::model::{DirectionParts, ModelConfig};
 
 /// Masks and LoRA, each or neither.
+#[derive(Default)]
 pub struct Provider {
     pub masks: Option<MaskProvider>,
     pub lora: Option<(LoraSet, UnknownLanguage)>,
@@ -18,7 +20,14 @@ pub struct DirectionUse {
     pub lora: LoraUse,
 }
 
+/// What one layer depends on: its mask's group, and adapters.
+pub type LayerKey = (Option<String>, LayerUse);
+
 impl Provider {
+    pub fn is_empty(&self) -> bool {
+        self.masks.is_none() && self.lora.is_none()
+    }
+
     /// # Errors
     /// Data: the direction has no mask or no LoRA, and that was not allowed.
     pub fn choose(&self, src_lang: &str, tgt_lang: &str) -> Result<DirectionUse> {
@@ -46,21 +55,12 @@ impl Provider {
 }
 
 impl DirectionUse {
-    /// What the encoder's layers depend on.
-    pub fn encoder(&self) -> Self {
-        let masks = match &self.masks {
-            MaskUse::Merged { encoder, .. } => MaskUse::Group(encoder.clone()),
-            other => other.clone(),
+    /// What a layer depends on.
+    pub fn layer(&self, side: Side, layer: usize) -> LayerKey {
+        let (group, layers) = match side {
+            Side::Encoder => (self.masks.encoder(), &self.lora.encoder),
+            Side::Decoder => (self.masks.decoder(), &self.lora.decoder),
         };
-        Self { masks, lora: LoraUse { encoder: self.lora.encoder.clone(), ..LoraUse::default() } }
-    }
-
-    /// What the decoder's layers depend on.
-    pub fn decoder(&self) -> Self {
-        let masks = match &self.masks {
-            MaskUse::Merged { decoder, .. } => MaskUse::Group(decoder.clone()),
-            other => other.clone(),
-        };
-        Self { masks, lora: LoraUse { decoder: self.lora.decoder.clone(), ..LoraUse::default() } }
+        (group.map(str::to_string), layers.get(layer).cloned().unwrap_or_default())
     }
 }

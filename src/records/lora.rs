@@ -16,7 +16,11 @@ pub struct LoraModuleRecord {
     pub alpha_after: f64,
     /// Frobenius norm of the update before.
     pub importance: f64,
-    /// Entries of B that are left and not zero, of all there were.
+    /// Entries of B before.
+    pub entries: u64,
+    /// Those of B that are left and not zero.
+    pub entries_kept: u64,
+    /// The one over the other.
     pub kept_frac: f64,
     /// Norm of the difference over the norm of the update before.
     pub error: f64,

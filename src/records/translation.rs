@@ -8,7 +8,7 @@ use crate::error::Error;
 pub const SCHEMA: u32 = 1;
 
 /// Fields of an earlier translation, and the source under its other name.
-const STALE: [&str; 10] = [
+const STALE: [&str; 12] = [
     "text",
     "mt",
     "score",
@@ -18,6 +18,8 @@ const STALE: [&str; 10] = [
     "truncated",
     "nbest",
     "token_scores",
+    "mask",
+    "adapters",
     "error",
 ];
 
@@ -59,6 +61,10 @@ pub struct Translation {
     pub num_src_unk: u64,
     pub truncated: bool,
     pub nbest: Option<Vec<NBest>>,
+    /// Whose neuron mask was active: a group, or `encoder/decoder` of a merged one.
+    pub mask: Option<String>,
+    /// The adapters that were active, when there are any.
+    pub adapters: Option<Vec<String>>,
     /// The reference of a sentence translated against the record's direction.
     pub swapped_reference: Option<String>,
 }
@@ -123,6 +129,12 @@ impl Translation {
         if let Some(scores) = token_scores {
             let scores: Vec<Value> = scores.into_iter().map(number).collect();
             m.insert("token_scores".into(), scores.into());
+        }
+        if let Some(mask) = self.mask {
+            m.insert("mask".into(), mask.into());
+        }
+        if let Some(adapters) = self.adapters {
+            m.insert("adapters".into(), adapters.into());
         }
         for name in STALE {
             raw.shift_remove(name);

@@ -10,6 +10,7 @@ use crate::formats::lora::LoraFiles;
 use crate::formats::peft::Shapes;
 use crate::formats::provenance::Provenance;
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
+use crate::io::write_bytes;
 use crate::kernels::storage::{change, values};
 use crate::methods::lora::{Gates, LoraSet, LoraUse, PruneMasks, Pruning, UnknownLanguage};
 use crate::model::DirectionParts;
@@ -18,6 +19,8 @@ use crate::text::Direction;
 
 /// Beside the adapters in a checkpoint: logits of weight learning, masks of pruning.
 const STATE: &str = "lora_state.safetensors";
+/// What weight learning has found, in the run's own directory when it has ended.
+pub const LEARNED: &str = "learned_placement.json";
 
 pub struct LoraTraining {
     pub set: LoraSet,
@@ -30,19 +33,20 @@ pub struct LoraTraining {
 }
 
 impl LoraTraining {
-    /// Gives all parameters gradient slots from `first_slot` on. `base_model` is the model's name.
+    /// Gives all parameters gradient slots from `first_slot` on. `directions` come with what to do
+    /// where they have no LoRA. `base_model` is the model's name.
     pub fn new(
         mut set: LoraSet,
         mut gates: Option<Gates>,
         pruning: Option<Pruning>,
-        directions: impl Iterator<Item = Direction>,
+        directions: impl Iterator<Item = (Direction, UnknownLanguage)>,
         (shapes, base_model): (Shapes, String),
         first_slot: usize,
     ) -> Result<Self> {
         let mut slots = first_slot..;
         let mut uses = BTreeMap::new();
-        for d in directions {
-            let used = set.choose(&d.src_lang, &d.tgt_lang, UnknownLanguage::Error)?;
+        for (d, unknown) in directions {
+            let used = set.choose(&d.src_lang, &d.tgt_lang, unknown)?;
             uses.insert(d, used);
         }
         let logits = gates.iter_mut().flat_map(|g| g.logits.values_mut());
@@ -87,7 +91,7 @@ impl LoraTraining {
         let Some(ratio) = p.schedule.ratio(period) else { return Ok(None) };
         self.masks.prune(&self.set, ratio, p.pool, p.what, p.unit)?;
         self.masks.apply(&self.set)?;
-        let pruned = self.masks.count(&self.set, p.what);
+        let pruned = self.masks.count(&self.set, p.what, p.unit);
         let (gone, total) = pruned.total();
         Ok(Some(LoraPrune {
             step,
@@ -109,8 +113,8 @@ impl LoraTraining {
     }
 
     /// Pruned entries stay zero, whatever the optimizer's momentum did to them.
-    pub fn mask_values(&self) -> Result<()> {
-        self.masks.apply(&self.set)
+    pub fn mask_values(&self, gradients: &Gradients) -> Result<()> {
+        self.masks.apply_where_trained(&self.set, gradients)
     }
 
     /// Writes adapters and placement, and what a resumed run needs beside them.
@@ -206,7 +210,14 @@ impl LoraTraining {
                 w.iter_mut().zip(sum).for_each(|(w, s)| *w = (s * share) as f32);
             })?;
         }
-        self.mask_values()
+        self.masks.apply(&self.set)
+    }
+
+    /// Writes what weight learning has found where `--lora-placement` looks for it.
+    pub fn write_learned(&self, run: &Path) -> Result<()> {
+        let Some(gates) = &self.gates else { return Ok(()) };
+        let text = gates.place(&self.set.placement)?.to_text()?;
+        write_bytes(&run.join(LEARNED), text.as_bytes())
     }
 
     /// What weight learning has found, one record a gate.

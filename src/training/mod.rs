@@ -14,7 +14,7 @@ mod validation;
 
 pub use corpus::{Corpus, CorpusOptions, CorpusSummary, Example, OnLong};
 pub use freeze::{ParameterGroup, is_trained};
-pub use lora::LoraTraining;
+pub use lora::{LEARNED, LoraTraining};
 pub use optimizer::{Adam, AdamSettings};
 pub use run_dir::{
     Best, Content, ModelSource, RunDir, RunState, read_moments, read_state, write_model,

@@ -156,7 +156,12 @@ impl RunDir {
         let dir = AtomicDir::create(&target)?;
         match content {
             Content::Model(source, set) => write_model(dir.path(), source, set, provenance)?,
-            Content::Lora(lora) => lora.write(dir.path(), provenance)?,
+            Content::Lora(lora, carried) => {
+                lora.write(dir.path(), provenance)?;
+                if let Some((file, name)) = carried {
+                    write_bytes(&dir.path().join(name), file)?;
+                }
+            }
         }
         let sha256 = weights_sha256(dir.path())?;
         if let Some(optimizer) = optimizer {
@@ -165,7 +170,7 @@ impl RunDir {
                 Content::Model(_, set) => {
                     write_moments(&path, set.trainable(), optimizer, provenance)?;
                 }
-                Content::Lora(lora) => {
+                Content::Lora(lora, _) => {
                     write_moments(&path, lora.parameters(), optimizer, provenance)?;
                 }
             }
@@ -266,8 +271,9 @@ fn mend_log(path: &Path) -> Result<()> {
 /// What a checkpoint holds.
 pub enum Content<'a> {
     Model(&'a ModelSource<'a>, &'a ParameterSet),
-    /// The adapters alone: the model they belong to stays as it was.
-    Lora(&'a LoraTraining),
+    /// The adapters alone, with the masks they were trained with: the model they belong to stays as
+    /// it was.
+    Lora(&'a LoraTraining, Option<(&'a [u8], &'a str)>),
 }
 
 /// Files of a directory and those below, sorted.

@@ -216,6 +216,7 @@ impl Session<'_> {
             best = Some(average);
         }
         if let Some(lora) = &self.trainer.lora {
+            lora.write_learned(self.run.path())?;
             for record in lora.placement_records(self.trainer.step())? {
                 self.emit(&record, observer)?;
             }
@@ -236,7 +237,7 @@ impl Session<'_> {
 
     fn content(&self) -> Content<'_> {
         match &self.trainer.lora {
-            Some(lora) => Content::Lora(lora),
+            Some(lora) => Content::Lora(lora, self.source.carried),
             None => Content::Model(&self.source, &self.trainer.set),
         }
     }

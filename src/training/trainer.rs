@@ -153,7 +153,7 @@ impl Trainer {
     }
 
     /// One update from the given batches. When loss or gradient is not finite, nothing is
-    /// changed and the error names the sentences.
+    /// changed (but what the schedule of pruning said) and the error names the sentences.
     pub fn update(&mut self, plans: &[BatchPlan]) -> Result<StepReport> {
         let corpus: Arc<Corpus> = self.sampler.corpus().clone();
         let step = self.step() + 1;
@@ -214,7 +214,7 @@ impl Trainer {
         let trained = trained_parameters(&self.set, self.lora.as_ref());
         self.optimizer.update(trained, &self.gradients, lr, clip)?;
         if let Some(lora) = &self.lora {
-            lora.mask_values()?;
+            lora.mask_values(&self.gradients)?;
         }
         Ok(report)
     }

@@ -338,7 +338,7 @@ fn translations_are_the_same_in_every_form() {
     let bare = translate(&t, DEV);
     assert_ne!(bare.0, own.0, "the LoRA does something");
     // Each direction by itself.
-    let sources: Vec<Value> = t.read("dev.jsonl").lines().map(|l| parse(l)).collect();
+    let sources: Vec<Value> = t.read("dev.jsonl").lines().map(parse).collect();
     let directions: BTreeSet<&str> = own.0.iter().map(|(pair, _)| pair.as_str()).collect();
     assert_eq!(directions.len(), 4);
     for pair in directions {
@@ -467,8 +467,17 @@ fn compact_removes_what_does_nothing() {
 fn one_direction_as_plain_lora_and_as_model() {
     let t = prepared();
     t.write("lines.txt", "uno dos\ntri kat kin\nses nul sep ok\nnau\n");
-    train(&t, "learned", "--learn-placement matrix --lr 0.03 --max-steps 8").run().ok();
-    for (run, src, tgt) in [("run", "aa", "bb"), ("run", "cc", "aa"), ("learned", "bb", "aa")] {
+    let steps = "--lr 0.03 --max-steps 8";
+    train(&t, "learned", &format!("--learn-placement matrix {steps}")).run().ok();
+    train(&t, "sliced", &format!("--lora-slice 8..40 {steps}")).run().ok();
+    train(&t, "pairs", &format!("--lora-index shared/direction {steps}")).run().ok();
+    for (run, src, tgt) in [
+        ("run", "aa", "bb"),
+        ("run", "cc", "aa"),
+        ("learned", "bb", "aa"),
+        ("sliced", "aa", "bb"),
+        ("pairs", "aa", "cc"),
+    ] {
         let line = format!("--src-lang {src} --tgt-lang {tgt} lines.txt");
         let own = translate(&t, &format!("--lora {run} {line}"));
         let prune = format!("prune-lora -q -m model {run} --direction {src}-{tgt} --force -o");
@@ -525,9 +534,13 @@ fn other_settings_are_refused_on_resume() {
     // The text behind the labels counts, too.
     t.write("groups.tsv", "lang\ttier\naa\thigh\nbb\tmedium\ncc\tlow\n");
     train(&t, "run", &was.replace("-steps 8", "-steps 9")).run().code(2).says("LoRA: ");
-    let mut after = tree(&t, "run");
-    after.insert("config.toml".into(), before["config.toml"].clone());
-    assert!(after == before, "a refused start changes nothing");
+    let after = tree(&t, "run");
+    let changed: Vec<&String> = before.keys().filter(|k| after.get(*k) != before.get(*k)).collect();
+    assert_eq!(
+        (changed, after.len()),
+        (vec![&"lock".to_string()], before.len()),
+        "who had it last"
+    );
 }
 
 #[test]
@@ -580,7 +593,7 @@ fn one_sided_languages_can_be_read_back() {
 fn more_steps_do_not_move_the_pruning_schedule() {
     let t = prepared();
     train(&t, "pruned", "--prune 50% --max-steps 3").run().ok();
-    train(&t, "pruned", "--prune 50% --max-steps 31").run().code(2).says("max_steps: 3 -> 31");
+    train(&t, "pruned", "--prune 50% --max-steps 31").run().code(2).says("prune_every: 1 -> 3");
     train(&t, "every", "--prune 50% --prune-every 1 --max-steps 3").run().ok();
     train(&t, "every", "--prune 50% --prune-every 1 --max-steps 4").run().ok();
 }

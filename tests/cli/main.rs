@@ -10,6 +10,8 @@ mod examples;
 mod help;
 mod init;
 mod inspect;
+mod lora;
+mod lora_bad;
 mod neurons;
 mod pipes;
 mod score;

@@ -1,15 +1,16 @@
 //! Heat maps of what is left: adapters by layer, and adapters by module.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Done;
-use crate::error::{Error, Result};
-use crate::io::{refuse_existing, write_bytes};
+use crate::error::Result;
+use crate::io::refuse_existing;
 use crate::records::LoraModuleRecord;
 use crate::report::Grid;
 
-pub fn write(done: &Done, dir: &Path, force: bool) -> Result<()> {
+/// Figures as files to be written; refused before anything is, when others stand there.
+pub fn draw(done: &Done, dir: &Path, force: bool) -> Result<Vec<(PathBuf, String)>> {
     let rows: Vec<String> = done.adapters.iter().cloned().collect();
     let layer = |m: &LoraModuleRecord| (m.side.clone(), format!("{:03}", m.layer));
     let module = |m: &LoraModuleRecord| {
@@ -20,10 +21,9 @@ pub fn write(done: &Done, dir: &Path, force: bool) -> Result<()> {
         ("layers.svg", "What is left of each adapter, by layer", chart(done, &rows, layer)),
         ("modules.svg", "What is left of each adapter, by module", chart(done, &rows, module)),
     ];
-    std::fs::create_dir_all(dir).map_err(|e| Error::io("create directory", dir, e))?;
+    let mut drawn = Vec::new();
     for (name, title, chart) in figures {
         let path = dir.join(name);
-        refuse_existing(&path, force)?;
         let figure = Grid {
             title,
             subtitle: &format!("share of the entries of B; {}", done.criterion),
@@ -34,9 +34,14 @@ pub fn write(done: &Done, dir: &Path, force: bool) -> Result<()> {
             values: &chart.values,
             unit: "share left",
         };
-        write_bytes(&path, figure.to_svg().as_bytes())?;
+        let svg = figure.to_svg();
+        if std::fs::read(&path).is_ok_and(|old| old == svg.as_bytes()) {
+            continue;
+        }
+        refuse_existing(&path, force)?;
+        drawn.push((path, svg));
     }
-    Ok(())
+    Ok(drawn)
 }
 
 struct Chart {
@@ -46,7 +51,7 @@ struct Chart {
     values: Vec<f64>,
 }
 
-/// One column for each key, encoder first; cells weigh modules by their parameters.
+/// One column for each key, encoder first; a cell is the share of its modules' entries together.
 fn chart(
     done: &Done,
     rows: &[String],
@@ -58,8 +63,8 @@ fn chart(
         let k = key(m);
         keys.insert((k.0 == "decoder", k.clone()));
         let sum = sums.entry((&m.adapter, k)).or_default();
-        sum.0 += m.kept_frac * m.params_before as f64;
-        sum.1 += m.params_before as f64;
+        sum.0 += m.entries_kept as f64;
+        sum.1 += m.entries as f64;
     }
     let mut values = Vec::new();
     for row in rows {

@@ -46,8 +46,8 @@ pub fn table(out: &mut Output, done: &Done, result: &LoraSet, base_params: usize
             done.modules.iter().filter(|m| m.adapter == *adapter).collect();
         let sum = |f: fn(&LoraModuleRecord) -> usize| own.iter().map(|m| f(m)).sum::<usize>();
         // Shares of the adapter as a whole: entries of B, and the norm of all differences.
-        let entries: f64 = own.iter().map(|m| m.params_before as f64).sum();
-        let kept: f64 = own.iter().map(|m| m.kept_frac * m.params_before as f64).sum();
+        let entries: u64 = own.iter().map(|m| m.entries).sum();
+        let kept: u64 = own.iter().map(|m| m.entries_kept).sum();
         let norm: f64 = own.iter().map(|m| m.importance.powi(2)).sum();
         let lost: f64 = own.iter().map(|m| (m.importance * m.error).powi(2)).sum();
         table.row([
@@ -56,7 +56,7 @@ pub fn table(out: &mut Output, done: &Done, result: &LoraSet, base_params: usize
             sum(|m| m.rank_after).to_string(),
             sum(|m| m.params_before).to_string(),
             sum(|m| m.params_after).to_string(),
-            format!("{:.1}%", 100.0 * kept / entries.max(1.0)),
+            format!("{:.1}%", 100.0 * kept as f64 / entries.max(1) as f64),
             format!("{:.3}", (lost / norm.max(f64::MIN_POSITIVE)).sqrt()),
         ]);
     }

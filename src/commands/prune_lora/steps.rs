@@ -152,6 +152,7 @@ pub fn prune(original: LoraSet, cut: Option<Cut>, limits: &Limits) -> Result<Don
             Some(m) => m.pair()?,
             None => pair.keep_components(&[]),
         };
+        let entries_kept = alive(&set, &adapter, &path)?;
         modules.push(LoraModuleRecord {
             module: path.strip_prefix("model.").unwrap_or(&path).to_string(),
             side: side.to_string(),
@@ -161,8 +162,11 @@ pub fn prune(original: LoraSet, cut: Option<Cut>, limits: &Limits) -> Result<Don
             alpha_before: alpha,
             alpha_after: after.map_or(0.0, |m| m.alpha),
             importance: round6(pair.energy().sqrt()),
-            kept_frac: round6(alive(&set, &adapter, &path)? as f64 / total.max(1) as f64),
-            error: round6(pair.relative_error(&left)),
+            entries: total,
+            entries_kept,
+            kept_frac: round6(entries_kept as f64 / total.max(1) as f64),
+            // Most pairs of a report are as they were.
+            error: if left == pair { 0.0 } else { round6(pair.relative_error(&left)) },
             params_before: pair.num_params(),
             params_after: left.num_params(),
             removed: after.is_none(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::lora::LoraArgs;
+use super::lora::LoraTrainArgs;
 use crate::cli::Context;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
@@ -41,11 +41,13 @@ pub enum OutputFormat {
 /// Train or fine-tune a model
 ///
 /// Reads parallel text, trains, and fills a run directory with checkpoints and a log. Each
-/// checkpoint is a complete model directory that `transformers` loads too. Started again on
-/// the same directory, the command continues where the last checkpoint stands, exactly.
+/// checkpoint is a complete model directory that `transformers` loads too; with `--method lora` it
+/// holds the pairs alone, as PEFT directories. Started again on the same directory, the command
+/// continues where the last checkpoint stands, exactly.
 ///
 /// Example:
 ///   isogloss train -m model --train train.jsonl --valid dev.jsonl --max-steps 2000 -o run
+///   isogloss train -m model --method lora --lora-rank 8 --train train.jsonl --max-steps 500 -o run
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -64,7 +66,8 @@ pub struct Args {
     /// What is trained
     #[arg(long, value_enum, default_value = "full")]
     pub method: Method,
-    /// Take the weights from this model or run instead of MODEL's
+    /// Take the weights from this model or run instead of MODEL's; with a LoRA, its pairs from
+    /// this LoRA
     #[arg(long, value_name = "MODEL", help_heading = "Input")]
     pub init_from: Option<PathBuf>,
     #[command(flatten)]
@@ -77,7 +80,7 @@ pub struct Args {
 
     #[command(flatten)]
     #[serde(flatten)]
-    pub lora: LoraArgs,
+    pub lora: LoraTrainArgs,
 
     /// Updates to make in all
     #[arg(long, value_name = "N", help_heading = "Length of the run")]
@@ -229,6 +232,9 @@ impl Args {
         }
         // Whose the masks are is told by their fingerprint.
         settings.remove("foreign_masks");
+        if let Some(every) = self.lora.period(self) {
+            settings.insert("prune_every".into(), every.into());
+        }
         settings.insert("seed".into(), context.seed.into());
         Ok(settings)
     }

@@ -1,7 +1,7 @@
 //! `train --method lora`: what its flags mean.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -10,29 +10,30 @@ use super::args::{Args, Method};
 use crate::autograd::Tape;
 use crate::cli::Context;
 use crate::cli::values::Fraction;
-use crate::error::{Error, Result};
-use crate::formats::lora::{check_model, num_layers, resolve};
-use crate::formats::lora_placement::{FILE, INDEX_NAMES, Index, Layer, Mix, Placement};
-use crate::formats::peft::Shapes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::formats::lora::{LoraFiles, check_model, num_layers, resolve, split_path};
+use crate::formats::lora_placement::{INDEX_NAMES, Index, Layer, Mix, Placement};
+use crate::formats::peft::{Shapes, is_suffix};
 use crate::formats::provenance::hex;
 use crate::io::read_text;
 use crate::kernels::storage::values;
 use crate::methods::lora::{
     GateScope, Gates, Initialisation, LoraSet, LoraSpec, PrunePool, PruneSchedule, PruneUnit,
-    PruneWhat, Pruning, placement_for,
+    PruneWhat, Pruning, Ranks, placement_for,
 };
 use crate::model::Checkpoint;
 use crate::model::checkpoint::linear_shapes;
 use crate::scoring::corpus::UnitKey;
 use crate::scoring::labels::{LabelOf, Labels};
 use crate::text::Direction;
+use crate::training::LEARNED;
 
 const HEADING: &str = "LoRA";
 const PRUNING: &str = "Gradual pruning of a LoRA";
 
 /// Flags of `--method lora`.
 #[derive(Clone, Debug, clap::Args, Serialize)]
-pub struct LoraArgs {
+pub struct LoraTrainArgs {
     /// Ranks: one number; `high=2,low=8,de=4,*=2` by language or label of `--lora-groups`; or
     /// `2;2;8` for the labels high, medium and low, as in `2;2;8;en=2` [default: 8]
     #[arg(long, value_name = "RANKS", help_heading = HEADING)]
@@ -48,7 +49,7 @@ pub struct LoraArgs {
     pub lora_init: Option<Initialisation>,
     /// Dropout of the updates' input [default: 0]
     #[arg(long, value_name = "P", help_heading = HEADING)]
-    pub lora_dropout: Option<f32>,
+    pub lora_dropout: Option<f64>,
     /// Whose pair a layer uses, encoder/decoder: source, target, direction or shared; by layer as
     /// `source*9,target*3/target`; `shared` alone is a plain LoRA [default: source/target]
     #[arg(long, value_name = "INDEX", help_heading = HEADING)]
@@ -120,7 +121,7 @@ pub struct NewLora {
     pub sha256: String,
 }
 
-impl LoraArgs {
+impl LoraTrainArgs {
     /// A flag of this method that was given.
     fn given(&self) -> Option<&'static str> {
         let flags = [
@@ -205,10 +206,14 @@ impl LoraArgs {
             Some(text) => Some(slice(text, base.config.d_model)?),
             None => placement.slice,
         };
-        check_model(&placement, &shapes).map_err(|e| match &self.lora_placement {
-            Some(path) => e.at(path),
-            None if e.place().key.as_deref() == Some("slice") => e.flag("--lora-slice"),
-            None => e,
+        check_model(&placement, &shapes).map_err(|e| {
+            match (e.place().key.as_deref() == Some("slice"), &self.lora_placement) {
+                (true, _) if self.lora_slice.is_some() => {
+                    e.of_kind(ErrorKind::Usage).flag("--lora-slice")
+                }
+                (_, Some(path)) => e.at(path),
+                (_, None) => e,
+            }
         })?;
         let pairs: Vec<(String, String)> =
             directions.iter().map(|d| (d.src_lang.clone(), d.tgt_lang.clone())).collect();
@@ -219,9 +224,14 @@ impl LoraArgs {
             }
             _ => Ok(lang.to_string()),
         };
-        let placement =
-            placement_for(placement, &pairs, &adapter_of).map_err(|e| e.flag("--lora-share"))?;
-        let ranks = self.ranks(&placement, labels.as_ref(), &shapes)?;
+        let placement = placement_for(placement, &pairs, &adapter_of).map_err(|e| {
+            // A label is data; the code of a language is never a bad name.
+            match &self.lora_groups {
+                Some(path) => e.of_kind(ErrorKind::Data).at(path).flag("--lora-share"),
+                None => e,
+            }
+        })?;
+        let ranks = self.ranks(&placement, labels.as_ref())?;
         let rank = |adapter: &str, path: &str| ranks.of(adapter, path);
         let set = LoraSpec {
             placement,
@@ -232,20 +242,63 @@ impl LoraArgs {
             initialisation: self.lora_init.unwrap_or_default(),
             seed: context.seed,
         }
-        .create()?;
+        .create()
+        .map_err(|e| {
+            match e.place().tensor.as_deref().is_some_and(|p| ranks.is_of_module(p)) {
+                true => e.flag("--lora-module-rank"),
+                false => e.flag("--lora-rank"),
+            }
+        })?;
+        if let Some(path) = &args.init_from {
+            self.begin_from(path, &set, &shapes, context)?;
+        }
         let gates = self.learn_placement.map(|s| Gates::new(&set.placement, s)).transpose()?;
         let sha256 = fingerprint(&set, gates.as_ref())?;
         Ok(NewLora { set, gates, pruning: self.pruning(args), shapes, sha256 })
     }
 
+    /// Takes the pairs of another LoRA where they have the same name and shape.
+    fn begin_from(
+        &self,
+        path: &Path,
+        set: &LoraSet,
+        shapes: &Shapes,
+        context: &Context,
+    ) -> Result<()> {
+        let flag = |e: Error| e.flag("--init-from");
+        let dir = resolve(path).map_err(flag)?;
+        let other = LoraSet::from_files(&LoraFiles::read(&dir, shapes)?, shapes)?;
+        let (taken, all) = (set.take_from(&other)?, set.parameters().count());
+        if taken == 0 {
+            return Err(flag(
+                Error::artifact("no pair of this LoRA fits those to be trained")
+                    .at(&dir)
+                    .hint("languages, ranks and placement must be the same"),
+            ));
+        }
+        if taken < all {
+            context.report.warning(&flag(
+                Error::artifact("some pairs begin anew, as the other LoRA has none that fits")
+                    .at(&dir)
+                    .found(format!("{} of {all} matrices", all - taken)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Updates of a period of pruning: kept with the run, for `--max-steps` may be raised later.
+    pub fn period(&self, args: &Args) -> Option<u64> {
+        self.prune?;
+        self.prune_every.or(args.max_steps.map(|n| n.div_ceil(15).max(1)))
+    }
+
     fn pruning(&self, args: &Args) -> Option<Pruning> {
-        let every = self.prune_every.or(args.max_steps.map(|n| n.div_ceil(15)));
         Some(Pruning {
             schedule: PruneSchedule {
                 target: self.prune?.0,
                 start: self.prune_start.unwrap_or(2),
                 duration: self.prune_duration.unwrap_or(10),
-                every: every.unwrap_or(1).max(1),
+                every: self.period(args).unwrap_or(1),
             },
             pool: self.prune_pool.unwrap_or_default(),
             what: self.prune_what.unwrap_or_default(),
@@ -256,8 +309,7 @@ impl LoraArgs {
     /// Which module of which layer is indexed how.
     fn layers(&self, shapes: &Shapes) -> Result<Placement> {
         if let Some(path) = &self.lora_placement {
-            let file = if path.is_file() { path.clone() } else { resolve(path)?.join(FILE) };
-            let learned = Placement::read(&file)?;
+            let learned = read_placement(path, shapes)?;
             let decide = |layers: Vec<Layer>| {
                 let layer = |l: Layer| l.into_iter().map(|(m, i)| (m, i.decided())).collect();
                 layers.into_iter().map(layer).collect()
@@ -298,15 +350,11 @@ impl LoraArgs {
 
     /// Names within a layer, such as `self_attn.q_proj`.
     fn modules(&self, shapes: &Shapes) -> Result<BTreeSet<String>> {
-        let all: BTreeSet<&str> = shapes.keys().filter_map(|p| p.splitn(5, '.').nth(4)).collect();
+        let all: BTreeSet<&str> = shapes.keys().filter_map(|p| Some(split_path(p)?.2)).collect();
         let text = self.lora_modules.as_deref().unwrap_or("q_proj,k_proj,v_proj,fc1,fc2");
         let mut out = BTreeSet::new();
         for name in text.split(',').map(str::trim) {
-            let fits = |m: &&str| {
-                name == "all"
-                    || *m == name
-                    || m.strip_suffix(name).is_some_and(|h| h.ends_with('.'))
-            };
+            let fits = |m: &&str| name == "all" || is_suffix(m, name);
             let found: Vec<&str> = all.iter().copied().filter(fits).collect();
             if found.is_empty() {
                 let short = all.iter().map(|m| m.rsplit('.').next().unwrap_or(m));
@@ -349,163 +397,16 @@ impl LoraArgs {
     }
 
     /// The rank of every adapter and module.
-    fn ranks(
-        &self,
-        placement: &Placement,
-        labels: Option<&Labels>,
-        shapes: &Shapes,
-    ) -> Result<Ranks> {
-        let flag = |e: Error| e.flag("--lora-rank");
-        let mut by_module = BTreeMap::new();
-        for text in &self.lora_module_rank {
-            let (name, rank) = text.split_once('=').ok_or_else(|| {
-                Error::usage(format!("`{text}` is not MODULE=R")).flag("--lora-module-rank")
-            })?;
-            let known = placement.modules().any(|(.., m, _)| ends(m, name));
-            if !known {
-                let own: BTreeSet<&str> = placement.modules().map(|(_, _, m, _)| m).collect();
-                return Err(Error::usage(format!("no update is at a module `{name}`"))
-                    .flag("--lora-module-rank")
-                    .expected(own.iter().copied().collect::<Vec<_>>().join(", "))
-                    .suggest(name, own));
-            }
-            let rank = number(rank).map_err(|e| e.flag("--lora-module-rank"))?;
-            by_module.insert(name.to_string(), rank);
-        }
+    fn ranks(&self, placement: &Placement, labels: Option<&Labels>) -> Result<Ranks> {
+        let column = match &self.lora_rank_by {
+            Some(name) => self.column(labels, Some(name), "--lora-rank-by")?,
+            // Without one by this name no language has a label.
+            None => self.column(labels, Some("tier"), "--lora-rank-by").unwrap_or(None),
+        };
         let text = self.lora_rank.as_deref().unwrap_or("8");
-        let mut positional = Vec::new();
-        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
-        for item in text.split([';', ',']).map(str::trim) {
-            match item.split_once('=') {
-                Some((name, rank)) => {
-                    named.insert(name.trim(), number(rank).map_err(flag)?);
-                }
-                None => positional.push(number(item).map_err(flag)?),
-            }
-        }
-        let column = self.column(
-            labels,
-            Some(self.lora_rank_by.as_deref().unwrap_or("tier")),
-            "--lora-rank-by",
-        );
-        let label_of = |lang: &str| -> Result<Option<String>> {
-            let Some(labels) = labels else { return Ok(None) };
-            Ok(match column.clone()? {
-                Some(column) => label(labels, lang, column),
-                None => None,
-            })
-        };
-        let mut used: BTreeSet<&str> = BTreeSet::new();
-        let default = match positional.as_slice() {
-            [] => named.get("*").copied(),
-            [one] => Some(*one),
-            several => {
-                let mut tiers: Vec<String> = Vec::new();
-                for lang in placement.languages.keys() {
-                    tiers.extend(label_of(lang)?);
-                }
-                let tiers: Vec<&str> =
-                    TIERS.into_iter().filter(|t| tiers.iter().any(|own| own == t)).collect();
-                if tiers.len() != several.len() {
-                    return Err(Error::usage("as many ranks as labels are needed")
-                        .flag("--lora-rank")
-                        .found(format!("{} ranks, labels {}", several.len(), tiers.join(", ")))
-                        .expected("one rank each for high, medium, low and very-low, as far as there are languages")
-                        .hint("`--lora-groups FILE` labels languages; `label=R` names a rank's label"));
-                }
-                for (tier, rank) in tiers.into_iter().zip(several) {
-                    named.entry(tier).or_insert(*rank);
-                    used.insert(tier);
-                }
-                named.get("*").copied()
-            }
-        };
-        used.insert("*");
-        let mut by_adapter = BTreeMap::new();
-        for adapter in &placement.adapters {
-            // Languages behind an adapter; a direction has two.
-            let members: Vec<&String> = placement
-                .languages
-                .iter()
-                .filter(|(_, l)| {
-                    l.adapter == *adapter
-                        || adapter.split_once('-').is_some_and(|(s, t)| {
-                            !placement.languages.values().any(|l| l.adapter == *adapter)
-                                && (l.adapter == s || l.adapter == t)
-                        })
-                })
-                .map(|(code, _)| code)
-                .collect();
-            let mut ranks = Vec::new();
-            if let Some((name, rank)) = named.get_key_value(adapter.as_str()) {
-                used.insert(name);
-                ranks.push(*rank);
-            } else {
-                for lang in &members {
-                    let own = label_of(lang)?;
-                    let found = named
-                        .get_key_value(lang.as_str())
-                        .or_else(|| named.get_key_value(own.as_deref()?));
-                    if let Some((name, rank)) = found {
-                        used.insert(name);
-                        ranks.push(*rank);
-                    } else if let Some(rank) = default {
-                        ranks.push(rank);
-                    } else {
-                        return Err(Error::usage(format!("language `{lang}` has no rank"))
-                            .flag("--lora-rank")
-                            .found(match own {
-                                Some(own) => format!("its label is `{own}`"),
-                                None => "it has no label".into(),
-                            })
-                            .hint(format!("add `;{lang}=R`, or `;*=R` for all others")));
-                    }
-                }
-                if members.is_empty() {
-                    ranks.extend(default);
-                }
-            }
-            let rank = ranks.into_iter().max().ok_or_else(|| {
-                Error::usage(format!("adapter `{adapter}` has no rank"))
-                    .flag("--lora-rank")
-                    .hint("give one number for all")
-            })?;
-            by_adapter.insert(adapter.clone(), rank);
-        }
-        if let Some(name) = named.keys().find(|n| !used.contains(*n)) {
-            return Err(Error::usage(format!("no language or label is called `{name}`"))
-                .flag("--lora-rank")
-                .suggest(name, placement.languages.keys().map(String::as_str)));
-        }
-        let _ = shapes;
-        Ok(Ranks { by_adapter, by_module })
-    }
-}
-
-/// Resource groups of the published notation, in its order.
-const TIERS: [&str; 4] = ["high", "medium", "low", "very-low"];
-
-struct Ranks {
-    by_adapter: BTreeMap<String, usize>,
-    by_module: BTreeMap<String, usize>,
-}
-
-impl Ranks {
-    fn of(&self, adapter: &str, path: &str) -> usize {
-        let own = self.by_module.iter().find(|(name, _)| ends(path, name));
-        own.map(|(_, r)| *r).or_else(|| self.by_adapter.get(adapter).copied()).unwrap_or(0)
-    }
-}
-
-fn ends(path: &str, name: &str) -> bool {
-    path == name || path.strip_suffix(name).is_some_and(|head| head.ends_with('.'))
-}
-
-fn number(text: &str) -> Result<usize> {
-    match text.trim().parse::<usize>() {
-        Ok(n) if n > 0 => Ok(n),
-        _ => Err(Error::usage(format!("`{}` is not a rank", text.trim()))
-            .expected("a whole number above 0")),
+        Ranks::resolve(text, &self.lora_module_rank, placement, &|lang| {
+            Ok(labels.zip(column).and_then(|(labels, column)| label(labels, lang, column)))
+        })
     }
 }
 
@@ -514,13 +415,30 @@ fn label(labels: &Labels, lang: &str, column: usize) -> Option<String> {
     labels.label(&key, column, LabelOf::Source)
 }
 
+/// A placement file, what a run has learned, or the placement of a LoRA.
+fn read_placement(path: &Path, shapes: &Shapes) -> Result<Placement> {
+    let learned = path.join(LEARNED);
+    if path.is_file() || learned.is_file() {
+        return Placement::read(if path.is_file() { path } else { &learned });
+    }
+    Ok(LoraFiles::read(&resolve(path)?, shapes)?.placement)
+}
+
 /// `source*9,target*3`, or one index for all layers.
 fn indices(spec: &str, side: &str, layers: usize) -> Result<Vec<Index>> {
     let mut out = Vec::new();
     let one = !spec.contains([',', '*']);
     for item in spec.split(',').map(str::trim) {
         let (name, times) = match item.split_once('*') {
-            Some((name, n)) => (name.trim(), number(n).map_err(|e| e.flag("--lora-index"))?),
+            Some((name, n)) => {
+                let times = n.trim().parse::<usize>().ok().filter(|n| *n > 0);
+                let times = times.ok_or_else(|| {
+                    Error::usage(format!("`{}` is not a number of layers", n.trim()))
+                        .flag("--lora-index")
+                        .expected("such as `source*9,target*3`")
+                })?;
+                (name.trim(), times)
+            }
             None => (item, if one { layers } else { 1 }),
         };
         let index = Index::parse(name).ok_or_else(|| {
@@ -561,8 +479,8 @@ fn fingerprint(set: &LoraSet, gates: Option<&Gates>) -> Result<String> {
     for (adapter, modules) in &set.adapters {
         for (path, m) in modules {
             hasher.update(format!("{adapter} {path} {} {}\n", m.rank(), m.alpha));
-            for v in values(&m.lora_a.tensor)?.iter() {
-                hasher.update(v.to_le_bytes());
+            for p in [&m.lora_a, &m.lora_b] {
+                values(&p.tensor)?.iter().for_each(|v| hasher.update(v.to_le_bytes()));
             }
         }
     }

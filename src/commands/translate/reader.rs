@@ -173,7 +173,14 @@ fn sentence(
     } else {
         (src_lang, tgt_lang, src, reference)
     };
-    let parts = options.parts.choose(src_lang, tgt_lang)?;
+    let parts = options.parts.choose(src_lang, tgt_lang).map_err(|e| {
+        match options.parts.lora.is_some() && e.message().contains("LoRA") {
+            true => {
+                e.hint("`--unknown-language base` runs the base model where its LoRA would stand")
+            }
+            false => e,
+        }
+    })?;
     let encoded = tokenizer.encode_source(src_lang, src, options.max_len)?;
     if encoded.truncated && options.refuse_long {
         return Err(Error::data("source is too long")

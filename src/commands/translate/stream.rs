@@ -11,8 +11,9 @@ use super::reader::{Item, Message};
 use crate::cli::Context;
 use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
+use crate::formats::neurons::Side;
 use crate::io::Output;
-use crate::methods::{DirectionUse, Provider};
+use crate::methods::{DirectionUse, LayerKey, MaskUse, Provider};
 use crate::model::inference::{
     DecoderLayer, DirectionWeights, EncoderLayer, InferenceModel, LowRankForm,
 };
@@ -43,9 +44,10 @@ pub struct TranslationStream<'a> {
     model: &'a InferenceModel,
     parts: Arc<Provider>,
     form: LowRankForm,
-    /// What was needed so far, made once: layers of a side, and the two together.
-    encoders: BTreeMap<DirectionUse, Vec<EncoderLayer>>,
-    decoders: BTreeMap<DirectionUse, Vec<DecoderLayer>>,
+    /// What was needed so far, made once: layers by number and what they depend on, and whole
+    /// directions.
+    encoders: BTreeMap<(usize, LayerKey), EncoderLayer>,
+    decoders: BTreeMap<(usize, LayerKey), DecoderLayer>,
     weights: BTreeMap<DirectionUse, Arc<DirectionWeights>>,
     tokenizer: &'a TextTokenizer,
     context: &'a Context,
@@ -119,32 +121,32 @@ impl<'a> TranslationStream<'a> {
 
     fn weights_of(&mut self, used: &DirectionUse) -> Result<Arc<DirectionWeights>> {
         let base = self.model.base_weights();
-        if self.parts.masks.is_none() && self.parts.lora.is_none() {
+        if self.parts.is_empty() {
             return Ok(Arc::clone(base));
         }
         if let Some(weights) = self.weights.get(used) {
             return Ok(Arc::clone(weights));
         }
-        // Other directions may use the same side.
-        let (encoder, decoder) = (used.encoder(), used.decoder());
-        let known = self.encoders.contains_key(&encoder) && self.decoders.contains_key(&decoder);
-        if !known {
-            let parts = self.parts.parts(used, self.model.config())?;
-            if !self.encoders.contains_key(&encoder) {
-                let layers = base.encoder_with(&parts.encoder, self.form)?;
-                self.encoders.insert(encoder.clone(), layers);
+        let parts = self.parts.parts(used, self.model.config())?;
+        let mut own = DirectionWeights { encoder: Vec::new(), decoder: Vec::new() };
+        // Other directions may use the same layer.
+        for (i, (layer, parts)) in base.encoder.iter().zip(&parts.encoder).enumerate() {
+            let key = (i, used.layer(Side::Encoder, i));
+            if !self.encoders.contains_key(&key) {
+                self.encoders.insert(key.clone(), layer.with_parts(parts, self.form)?);
             }
-            if !self.decoders.contains_key(&decoder) {
-                let layers = base.decoder_with(&parts.decoder, self.form)?;
-                self.decoders.insert(decoder.clone(), layers);
-            }
+            own.encoder.push(self.encoders[&key].clone());
         }
-        let weights = Arc::new(DirectionWeights {
-            encoder: self.encoders[&encoder].clone(),
-            decoder: self.decoders[&decoder].clone(),
-        });
-        self.weights.insert(used.clone(), Arc::clone(&weights));
-        Ok(weights)
+        for (i, (layer, parts)) in base.decoder.iter().zip(&parts.decoder).enumerate() {
+            let key = (i, used.layer(Side::Decoder, i));
+            if !self.decoders.contains_key(&key) {
+                self.decoders.insert(key.clone(), layer.with_parts(parts, self.form)?);
+            }
+            own.decoder.push(self.decoders[&key].clone());
+        }
+        let own = Arc::new(own);
+        self.weights.insert(used.clone(), Arc::clone(&own));
+        Ok(own)
     }
 
     fn item(&mut self, item: Item) -> Result<Feed<Item>> {
@@ -283,6 +285,16 @@ impl Stream for TranslationStream<'_> {
             num_src_unk: sentence.encoded.num_unk.into(),
             truncated: sentence.encoded.truncated,
             nbest,
+            mask: match &sentence.parts.masks {
+                MaskUse::Dense => None,
+                MaskUse::Group(group) => Some(group.clone()),
+                MaskUse::Merged { encoder, decoder } => Some(format!("{encoder}/{decoder}")),
+            },
+            adapters: self
+                .parts
+                .lora
+                .is_some()
+                .then(|| sentence.parts.lora.names().into_iter().map(str::to_string).collect()),
             swapped_reference: sentence.reference.filter(|_| sentence.swapped),
         };
         let line = serde_json::to_string(&record.into_map(item.record.raw))

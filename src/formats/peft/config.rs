@@ -47,8 +47,8 @@ const VARIANTS: &[(&str, &[&str], &str)] = &[
     ("monteclora_config", &[], "MonteCLoRA"),
 ];
 
-/// Initialisations that changed the base model's own weights.
-const CHANGED_BASE: [&str; 4] = ["pissa", "olora", "corda", "loftq"];
+/// Initialisations that leave the base model's weights alone; others change them.
+const PLAIN_INIT: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 /// Keys that are read, or that say nothing about what the adapter computes.
 const KNOWN: &[&str] = &[
@@ -119,11 +119,12 @@ impl Config {
             }
         }
         if let Some(Value::String(init)) = map.get("init_lora_weights")
-            && let Some(name) = CHANGED_BASE.iter().find(|n| init.to_lowercase().starts_with(*n))
+            && !PLAIN_INIT.contains(&init.to_lowercase().as_str())
         {
-            return Err(Error::artifact(format!("a LoRA that began as `{name}` is not supported"))
+            return Err(Error::artifact(format!("a LoRA that began as `{init}` is not supported"))
                 .key("init_lora_weights")
-                .cause("its base model's weights were changed, so it does not fit the original")
+                .expected(format!("true, false, {}", PLAIN_INIT.join(", ")))
+                .cause("such methods change the base model's weights, which it then does not fit")
                 .hint("save it converted: `path_initial_model_for_weight_conversion` in PEFT"));
         }
         let number = |key: &str, default: Option<f64>| -> Result<f64> {
@@ -148,7 +149,8 @@ impl Config {
             }
         };
         let take = |key: &str| map.get(key).cloned().unwrap_or(Value::Null);
-        let rank = rank_of("r", &json!(number("r", None)?))?;
+        number("r", None)?;
+        let rank = rank_of("r", &take("r"))?;
         let ignored = map
             .iter()
             .filter(|(k, v)| {
@@ -243,7 +245,9 @@ fn matches(
         Value::Null => return Ok(None),
         Value::Array(list) if list.is_empty() => return Ok(None),
         Value::String(s) if s.is_empty() => return Ok(None),
-        Value::String(s) if s == "all-linear" => shapes.keys().cloned().collect(),
+        Value::String(s) if s.eq_ignore_ascii_case("all-linear") => {
+            shapes.keys().cloned().collect()
+        }
         Value::String(s) => {
             let pattern = whole(key, s)?;
             let found: Vec<String> =

@@ -14,6 +14,7 @@ use super::safetensors::{self, Data, Entry, TensorFile};
 use crate::error::{Error, Result};
 use crate::io::write_bytes;
 use config::Config;
+pub use patterns::is_suffix;
 
 pub const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";

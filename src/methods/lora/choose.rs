@@ -1,9 +1,10 @@
 //! Whose adapters a direction uses.
 
+use std::collections::BTreeSet;
+
 use super::LoraSet;
 use crate::error::{Error, ErrorKind, Result};
-use crate::formats::lora_placement::{Index, Language, SHARED};
-use crate::formats::neurons::Side;
+use crate::formats::lora_placement::{Index, Language, Layer, SHARED};
 
 /// What to do for a language or direction without an adapter.
 #[derive(
@@ -26,57 +27,68 @@ pub enum UnknownLanguage {
     Base,
 }
 
-/// The adapters of one side; those it has no use for are left out, so that directions that run the
-/// same layers are equal.
+/// The adapters of one layer; those it has no use for are left out, so that layers that do the same
+/// for two directions are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SideUse {
+pub struct LayerUse {
     source: Option<String>,
     target: Option<String>,
     direction: Option<String>,
+    shared: bool,
 }
 
-impl SideUse {
+impl LayerUse {
     pub(super) fn of(&self, index: Index) -> Option<&str> {
         match index {
             Index::Source => self.source.as_deref(),
             Index::Target => self.target.as_deref(),
             Index::Direction => self.direction.as_deref(),
-            Index::Shared => Some(SHARED),
+            Index::Shared => self.shared.then_some(SHARED),
             Index::Mixed(_) => None,
         }
     }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let kinds = [Index::Source, Index::Target, Index::Direction, Index::Shared];
+        kinds.into_iter().filter_map(|kind| self.of(kind))
+    }
 }
 
-/// The adapters a direction uses.
+/// The adapters a direction uses, by layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LoraUse {
-    pub encoder: SideUse,
-    pub decoder: SideUse,
+    pub encoder: Vec<LayerUse>,
+    pub decoder: Vec<LayerUse>,
+}
+
+impl LoraUse {
+    /// Names of all adapters in use, each once, sorted.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let layers = self.encoder.iter().chain(&self.decoder);
+        layers.flat_map(LayerUse::names).collect()
+    }
+}
+
+/// Which of source, target, direction and all the modules of a layer ask for.
+fn asks(layer: &Layer) -> [bool; 4] {
+    let any = |f: fn(Index) -> bool| layer.values().any(|i| f(*i));
+    [
+        any(|i| matches!(i, Index::Source | Index::Mixed(_))),
+        any(|i| matches!(i, Index::Target | Index::Mixed(_))),
+        any(|i| i == Index::Direction),
+        any(|i| i == Index::Shared),
+    ]
 }
 
 impl LoraSet {
-    /// Whether any module of a side asks for the adapter of the source, target, or direction.
-    fn asks(&self, side: Side) -> [bool; 3] {
-        let mut asks = [false; 3];
-        for (s, .., index) in self.placement.modules() {
-            if s == side {
-                let mixed = matches!(index, Index::Mixed(_));
-                asks[0] |= mixed || index == Index::Source;
-                asks[1] |= mixed || index == Index::Target;
-                asks[2] |= index == Index::Direction;
-            }
-        }
-        asks
-    }
-
     /// The adapters of a direction.
     ///
     /// # Errors
     /// Data: a language or direction has none and `unknown` says to stop.
     pub fn choose(&self, src: &str, tgt: &str, unknown: UnknownLanguage) -> Result<LoraUse> {
-        let side = |side: Side| -> Result<SideUse> {
-            let [source, target, direction] = self.asks(side);
-            let mut out = SideUse::default();
+        let layer = |layer: &Layer| -> Result<LayerUse> {
+            let [source, target, direction, shared] = asks(layer);
+            let mut out = LayerUse { shared, ..LayerUse::default() };
             if source {
                 out.source = self.language(src, "source", |l| l.source, unknown)?;
             }
@@ -88,7 +100,10 @@ impl LoraSet {
             }
             Ok(out)
         };
-        Ok(LoraUse { encoder: side(Side::Encoder)?, decoder: side(Side::Decoder)? })
+        Ok(LoraUse {
+            encoder: self.placement.encoder.iter().map(layer).collect::<Result<_>>()?,
+            decoder: self.placement.decoder.iter().map(layer).collect::<Result<_>>()?,
+        })
     }
 
     fn language(
@@ -113,28 +128,22 @@ impl LoraSet {
         };
         Err(Error::new(ErrorKind::Data, message)
             .expected(format!("as {role} one of {}", have.join(", ")))
-            .suggest(code, have.iter().copied())
-            .hint("`--unknown-language base` runs the base model where its LoRA would stand"))
+            .suggest(code, have.iter().copied()))
     }
 
-    /// A direction's adapter is named by the adapters of its languages: `de-en`, `Romance-en`.
     fn direction(&self, src: &str, tgt: &str, unknown: UnknownLanguage) -> Result<Option<String>> {
-        let languages = &self.placement.languages;
-        let name = |code: &str| languages.get(code).map(|l| l.adapter.as_str());
-        let pair = name(src).zip(name(tgt)).map(|(s, t)| format!("{s}-{t}"));
-        if let Some(pair) = pair.filter(|p| self.placement.adapters.contains(p)) {
-            return Ok(Some(pair));
+        let pair = format!("{src}-{tgt}");
+        if let Some(adapter) = self.placement.directions.get(&pair) {
+            return Ok(Some(adapter.clone()));
         }
         if unknown == UnknownLanguage::Base {
             return Ok(None);
         }
-        let have: Vec<&str> = self.placement.adapters.iter().map(String::as_str).collect();
+        let have: Vec<&str> = self.placement.directions.keys().map(String::as_str).collect();
         let shown = have[..have.len().min(12)].join(", ");
         let more = if have.len() > 12 { ", ..." } else { "" };
-        let pair = format!("{src}-{tgt}");
         Err(Error::new(ErrorKind::Data, format!("direction `{pair}` has no LoRA"))
             .expected(format!("one of {shown}{more}"))
-            .suggest(&pair, have.iter().copied())
-            .hint("`--unknown-language base` runs the base model where its LoRA would stand"))
+            .suggest(&pair, have.iter().copied()))
     }
 }

@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::{Device, Tensor};
 use rand::Rng;
 
-use super::set::{LoraModule, LoraSet, parameter_name};
-use crate::autograd::Parameter;
+use super::set::{LoraModule, LoraSet};
 use crate::error::{Error, Result};
 use crate::formats::lora::{check_model, module_path};
 use crate::formats::lora_placement::{Index, Language, Placement, SHARED, check_name};
@@ -44,7 +42,7 @@ pub struct LoraSpec<'a> {
     pub rank: &'a dyn Fn(&str, &str) -> usize,
     /// None means that alpha is the rank: a scaling of 1.
     pub alpha: Option<f64>,
-    pub dropout: f32,
+    pub dropout: f64,
     pub initialisation: Initialisation,
     pub seed: u64,
 }
@@ -84,13 +82,27 @@ pub fn placement_for(
     if has("target") || mixed {
         adapters.extend(languages.values().filter(|l| l.target).map(|l| l.adapter.clone()));
     }
-    if has("direction") {
-        for (src, tgt) in directions {
-            adapters.insert(format!("{}-{}", languages[src].adapter, languages[tgt].adapter));
-        }
-    }
     for name in &adapters {
         check_name(name)?;
+    }
+    if adapters.contains(SHARED) && languages.values().any(|l| l.adapter == SHARED) {
+        return Err(Error::usage(format!("`{SHARED}` is the name of the adapter that all share")));
+    }
+    if has("direction") {
+        // Named by the adapters of both languages: `de-en`, `Romance-en`.
+        let mut owner: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for (src, tgt) in directions {
+            let (s, t) = (languages[src].adapter.clone(), languages[tgt].adapter.clone());
+            let name = format!("{s}-{t}");
+            check_name(&name)?;
+            let first = owner.entry(name.clone()).or_insert_with(|| (s.clone(), t.clone()));
+            if *first != (s, t) || adapters.contains(&name) {
+                return Err(Error::usage(format!("two adapters would be called `{name}`"))
+                    .hint("use labels without a dash"));
+            }
+            placement.directions.insert(format!("{src}-{tgt}"), name);
+        }
+        adapters.extend(owner.into_keys());
     }
     placement.languages = languages;
     placement.adapters = adapters;
@@ -107,12 +119,7 @@ fn users(placement: &Placement, index: Index) -> BTreeSet<&str> {
         Index::Target => by(|l| l.target).collect(),
         Index::Mixed(_) => by(|_| true).collect(),
         Index::Shared => [SHARED].into(),
-        Index::Direction => {
-            let own: BTreeSet<&str> =
-                placement.languages.values().map(|l| l.adapter.as_str()).collect();
-            let pairs = placement.adapters.iter().map(String::as_str);
-            pairs.filter(|a| !own.contains(a) && *a != SHARED).collect()
-        }
+        Index::Direction => placement.directions.values().map(String::as_str).collect(),
     }
 }
 
@@ -132,8 +139,8 @@ impl LoraSpec<'_> {
             for adapter in users(&self.placement, index) {
                 let rank = (self.rank)(adapter, &path);
                 if rank == 0 || rank > out.min(inp) {
-                    return Err(Error::usage(format!("rank of `{path}` is out of range"))
-                        .flag("--lora-rank")
+                    return Err(Error::usage("rank is out of range")
+                        .tensor(&path)
                         .found(format!("{rank} for `{adapter}`"))
                         .expected(format!("1 to {}", out.min(inp))));
                 }
@@ -163,17 +170,7 @@ impl LoraSpec<'_> {
         let bound = 1.0 / (fan_in as f32).sqrt();
         let mut rng = named_rng(self.seed, &format!("lora/{adapter}/{path}"));
         let a: Vec<f32> = (0..rank * inp).map(|_| rng.random_range(-bound..bound)).collect();
-        let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
-            Ok::<_, Error>(Parameter {
-                name: parameter_name(adapter, path, part).into(),
-                tensor: Tensor::from_vec(data, shape, &Device::Cpu)?,
-                slot: None,
-            })
-        };
-        Ok(LoraModule {
-            alpha: self.alpha.unwrap_or(rank as f64),
-            lora_a: parameter("lora_A", a, (rank, inp))?,
-            lora_b: parameter("lora_B", vec![0.0; out * rank], (out, rank))?,
-        })
+        let alpha = self.alpha.unwrap_or(rank as f64);
+        LoraModule::new(adapter, path, (rank, alpha), a, vec![0.0; out * rank])
     }
 }

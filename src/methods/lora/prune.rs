@@ -92,7 +92,7 @@ pub struct Pruning {
 /// How much is gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pruned {
-    /// Pruned entries and entries that may be pruned, by adapter.
+    /// Entries (or ranks) that are gone, and all that may go, by adapter.
     pub by_adapter: BTreeMap<String, (u64, u64)>,
 }
 
@@ -137,55 +137,30 @@ impl PruneMasks {
         what: PruneWhat,
         unit: PruneUnit,
     ) -> Result<()> {
-        let modules: Vec<(&str, &str, &LoraModule)> = set
-            .adapters
-            .iter()
-            .flat_map(|(name, of)| of.iter().map(move |(path, m)| (&**name, &**path, m)))
-            .collect();
-        let mut pools: BTreeMap<PoolKey<'_>, Vec<Unit>> = BTreeMap::new();
-        for (i, (adapter, path, module)) in modules.iter().enumerate() {
+        let modules: Vec<&LoraModule> = set.adapters.values().flat_map(BTreeMap::values).collect();
+        let mut pools: BTreeMap<PoolKey<'_>, Vec<usize>> = BTreeMap::new();
+        let places = set.adapters.iter().flat_map(|(a, of)| of.keys().map(move |p| (a, p)));
+        for (i, (adapter, path)) in places.enumerate() {
             let (side, layer) = place_of(path)?;
-            let key = |of_a: bool| match pool {
-                PrunePool::Language => PoolKey::Adapter(adapter, of_a),
-                PrunePool::Layer => PoolKey::Layer(side, layer, of_a),
+            let both: &[bool] = match (what, unit) {
+                (PruneWhat::Ab, PruneUnit::Entry) => &[false, true],
+                _ => &[false],
             };
-            let index = i as u32;
-            let unit_of = |at: usize, score: f32, kept: Option<&Vec<bool>>| Unit {
-                score,
-                gone: kept.is_some_and(|k| !k[at]),
-                module: index,
-                at: at as u32,
-            };
-            let (a, b) = (values(&module.lora_a.tensor)?, values(&module.lora_b.tensor)?);
-            let kept_of = |p: &Parameter| self.kept.get(&*p.name);
-            match unit {
-                PruneUnit::Entry => {
-                    let mut add = |of_a: bool, v: &[f32], kept: Option<&Vec<bool>>| {
-                        let units = v.iter().enumerate().map(|(j, v)| unit_of(j, v.abs(), kept));
-                        pools.entry(key(of_a)).or_default().extend(units);
-                    };
-                    add(false, &b, kept_of(&module.lora_b));
-                    if what == PruneWhat::Ab {
-                        add(true, &a, kept_of(&module.lora_a));
-                    }
-                }
-                PruneUnit::Rank => {
-                    let rank = module.rank();
-                    let width_in = a.len() / rank.max(1);
-                    // The first row of B tells whether its columns are gone.
-                    let kept = kept_of(&module.lora_b);
-                    let units = (0..rank).map(|r| {
-                        let row = &a[r * width_in..(r + 1) * width_in];
-                        let norm_a: f32 = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-                        let column = b.iter().skip(r).step_by(rank);
-                        let norm_b: f32 = column.map(|v| v * v).sum::<f32>().sqrt();
-                        unit_of(r, norm_a * norm_b * module.scaling(), kept)
-                    });
-                    pools.entry(key(false)).or_default().extend(units);
-                }
+            for &of_a in both {
+                let key = match pool {
+                    PrunePool::Language => PoolKey::Adapter(adapter, of_a),
+                    PrunePool::Layer => PoolKey::Layer(side, layer, of_a),
+                };
+                pools.entry(key).or_default().push(i);
             }
         }
-        for (key, units) in &mut pools {
+        // One pool at a time: together they would be several times the parameters.
+        for (key, members) in pools {
+            let of_a = matches!(key, PoolKey::Adapter(_, true) | PoolKey::Layer(_, _, true));
+            let mut units = Vec::new();
+            for &i in &members {
+                self.add_units(modules[i], i as u32, of_a, unit, &mut units)?;
+            }
             // The reference's `round`: half to even.
             let count = (ratio * units.len() as f64).round_ties_even() as usize;
             if count == 0 {
@@ -201,37 +176,89 @@ impl PruneMasks {
             };
             if count < units.len() {
                 units.select_nth_unstable_by(count, compare);
+                units.truncate(count);
             }
-            let of_a = matches!(key, PoolKey::Adapter(_, true) | PoolKey::Layer(_, _, true));
-            for u in &units[..count.min(units.len())] {
-                let module = modules[u.module as usize].2;
-                let at = u.at as usize;
-                match unit {
-                    PruneUnit::Entry if of_a => self.drop(&module.lora_a, at..at + 1, 1),
-                    PruneUnit::Entry => self.drop(&module.lora_b, at..at + 1, 1),
-                    PruneUnit::Rank => {
-                        let rank = module.rank();
-                        let all = module.lora_b.tensor.elem_count();
-                        self.drop(&module.lora_b, at..all, rank);
-                        if what == PruneWhat::Ab {
-                            let width = module.lora_a.tensor.elem_count() / rank.max(1);
-                            self.drop(&module.lora_a, at * width..(at + 1) * width, 1);
-                        }
-                    }
-                }
+            units.sort_unstable_by_key(|u| (u.module, u.at));
+            for of_module in units.chunk_by(|a, b| a.module == b.module) {
+                let module = modules[of_module[0].module as usize];
+                self.drop(module, of_module, of_a, what, unit);
             }
         }
         Ok(())
     }
 
-    /// Entries of a parameter are gone.
-    fn drop(&mut self, p: &Parameter, entries: std::ops::Range<usize>, stride: usize) {
-        if !self.kept.contains_key(&*p.name) {
-            self.kept.insert(p.name.to_string(), vec![true; p.tensor.elem_count()]);
+    /// What may be pruned of a module: entries of A or B, or ranks.
+    fn add_units(
+        &self,
+        module: &LoraModule,
+        index: u32,
+        of_a: bool,
+        unit: PruneUnit,
+        units: &mut Vec<Unit>,
+    ) -> Result<()> {
+        let unit_of = |at: usize, score: f32, kept: Option<&Vec<bool>>| Unit {
+            score,
+            gone: kept.is_some_and(|k| !k[at]),
+            module: index,
+            at: at as u32,
+        };
+        let matrix = if of_a { &module.lora_a } else { &module.lora_b };
+        let kept = self.kept.get(&*matrix.name);
+        let v = values(&matrix.tensor)?;
+        match unit {
+            PruneUnit::Entry => {
+                units.extend(v.iter().enumerate().map(|(j, v)| unit_of(j, v.abs(), kept)));
+            }
+            PruneUnit::Rank => {
+                let a = values(&module.lora_a.tensor)?;
+                let rank = module.rank();
+                let width_in = a.len() / rank.max(1);
+                // The first row of B tells whether its columns are gone.
+                units.extend((0..rank).map(|r| {
+                    let row = &a[r * width_in..(r + 1) * width_in];
+                    let norm_a: f32 = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+                    let column = v.iter().skip(r).step_by(rank);
+                    let norm_b: f32 = column.map(|v| v * v).sum::<f32>().sqrt();
+                    unit_of(r, norm_a * norm_b * module.scaling(), kept)
+                }));
+            }
         }
-        if let Some(kept) = self.kept.get_mut(&*p.name) {
-            entries.step_by(stride).for_each(|i| kept[i] = false);
+        Ok(())
+    }
+
+    /// These units of a module are gone.
+    fn drop(
+        &mut self,
+        module: &LoraModule,
+        units: &[Unit],
+        of_a: bool,
+        what: PruneWhat,
+        unit: PruneUnit,
+    ) {
+        match unit {
+            PruneUnit::Entry => {
+                let kept = self.mask_of(if of_a { &module.lora_a } else { &module.lora_b });
+                units.iter().for_each(|u| kept[u.at as usize] = false);
+            }
+            PruneUnit::Rank => {
+                let rank = module.rank();
+                let kept = self.mask_of(&module.lora_b);
+                for u in units {
+                    kept.iter_mut().skip(u.at as usize).step_by(rank).for_each(|k| *k = false);
+                }
+                if what == PruneWhat::Ab {
+                    let kept = self.mask_of(&module.lora_a);
+                    let width = kept.len() / rank.max(1);
+                    for u in units {
+                        kept[u.at as usize * width..][..width].fill(false);
+                    }
+                }
+            }
         }
+    }
+
+    fn mask_of(&mut self, p: &Parameter) -> &mut Vec<bool> {
+        self.kept.entry(p.name.to_string()).or_insert_with(|| vec![true; p.tensor.elem_count()])
     }
 
     /// Makes pruned entries zero.
@@ -256,6 +283,18 @@ impl PruneMasks {
         Ok(())
     }
 
+    /// Makes pruned entries zero where an update may have moved them: in parameters with a gradient.
+    pub fn apply_where_trained(&self, set: &LoraSet, gradients: &Gradients) -> Result<()> {
+        for p in set.parameters() {
+            if let (Some(kept), Some(slot)) = (self.kept.get(&*p.name), p.slot)
+                && gradients.get(slot).is_some()
+            {
+                change(&p.tensor, |v| zero(v, kept))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Masks read from a file must be of the parameters there are.
     pub fn check(&self, set: &LoraSet) -> Result<()> {
         let sizes: BTreeMap<&str, usize> =
@@ -271,19 +310,25 @@ impl PruneMasks {
         Ok(())
     }
 
-    /// How much of each adapter is gone, of what `what` lets go.
-    pub fn count(&self, set: &LoraSet, what: PruneWhat) -> Pruned {
+    /// How much of each adapter is gone, of what may go: entries, or ranks.
+    pub fn count(&self, set: &LoraSet, what: PruneWhat, unit: PruneUnit) -> Pruned {
         let mut pruned = Pruned::default();
         for (adapter, modules) in &set.adapters {
             let entry = pruned.by_adapter.entry(adapter.clone()).or_default();
             for m in modules.values() {
+                // The first row of B tells which ranks are gone.
+                let seen = match unit {
+                    PruneUnit::Entry => usize::MAX,
+                    PruneUnit::Rank => m.rank(),
+                };
                 let mut add = |p: &Parameter| {
-                    let gone = self.kept.get(&*p.name).map(|k| k.iter().filter(|k| !**k).count());
-                    entry.0 += gone.unwrap_or(0) as u64;
-                    entry.1 += p.tensor.elem_count() as u64;
+                    let n = p.tensor.elem_count().min(seen);
+                    let kept = self.kept.get(&*p.name).map(|k| &k[..n]);
+                    entry.0 += kept.map_or(0, |k| k.iter().filter(|k| !**k).count()) as u64;
+                    entry.1 += n as u64;
                 };
                 add(&m.lora_b);
-                if what == PruneWhat::Ab {
+                if what == PruneWhat::Ab && unit == PruneUnit::Entry {
                     add(&m.lora_a);
                 }
             }
@@ -401,7 +446,7 @@ mod tests {
             }
             before = masks.clone();
         }
-        let pruned = masks.count(&set, PruneWhat::B);
+        let pruned = masks.count(&set, PruneWhat::B, PruneUnit::Entry);
         assert_eq!(pruned.by_adapter["a"], (52, 58));
         // The largest of each pool are left.
         masks.apply(&set).unwrap();

@@ -3,13 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::{Device, Tensor};
-
 use super::plan::{Balance, Candidate, plan};
-use super::set::{LoraModule, LoraSet, parameter_name};
+use super::set::{LoraModule, LoraSet};
 use super::shrink::Pair;
 use super::{LoraUse, UnknownLanguage};
-use crate::autograd::Parameter;
 use crate::error::{Error, Result};
 use crate::formats::lora::split_path;
 use crate::formats::lora_placement::{Index, Layer, Placement, SHARED};
@@ -46,14 +43,6 @@ impl RankMethod {
     }
 }
 
-/// What became of a pair.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reduction {
-    pub rank_after: usize,
-    /// Norm of the difference over the norm of the update; 0 when nothing changed.
-    pub error: f64,
-}
-
 /// A pair by adapter and full module path.
 pub type Key = (String, String);
 
@@ -80,19 +69,9 @@ impl LoraModule {
     }
 
     fn from_pair(adapter: &str, path: &str, pair: Pair) -> Result<Self> {
-        let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
-            Ok::<_, Error>(Parameter {
-                name: parameter_name(adapter, path, part).into(),
-                tensor: Tensor::from_vec(data, shape, &Device::Cpu)?,
-                slot: None,
-            })
-        };
-        Ok(Self {
-            // The scaling stays, so alpha shrinks with the rank.
-            alpha: f64::from(pair.scaling) * pair.rank as f64,
-            lora_a: parameter("lora_A", pair.lora_a, (pair.rank, pair.inp))?,
-            lora_b: parameter("lora_B", pair.lora_b, (pair.out, pair.rank))?,
-        })
+        // The scaling stays, so alpha shrinks with the rank.
+        let alpha = f64::from(pair.scaling) * pair.rank as f64;
+        Self::new(adapter, path, (pair.rank, alpha), pair.lora_a, pair.lora_b)
     }
 }
 
@@ -131,17 +110,11 @@ pub fn plan_ranks(
 impl LoraSet {
     /// Gives each pair the rank that `rank` says, at most its own; pairs of rank 0 leave, and
     /// adapters of which nothing is left are empty.
-    pub fn reduce(
-        &mut self,
-        rank: &dyn Fn(&Key) -> usize,
-        method: RankMethod,
-    ) -> Result<BTreeMap<Key, Reduction>> {
-        let mut out = BTreeMap::new();
+    pub fn reduce(&mut self, rank: &dyn Fn(&Key) -> usize, method: RankMethod) -> Result<()> {
         for key in keys(self) {
             let pair = self.adapters[&key.0][&key.1].pair()?;
             let target = rank(&key).min(pair.rank);
             if target == pair.rank {
-                out.insert(key, Reduction { rank_after: target, error: 0.0 });
                 continue;
             }
             let smaller = match method {
@@ -156,18 +129,16 @@ impl LoraSet {
                     pair.keep_components(&keep)
                 }
             };
-            let error = pair.relative_error(&smaller);
-            out.insert(key.clone(), Reduction { rank_after: target, error });
             self.replace(&key, smaller)?;
         }
-        self.placement.empty = self
-            .placement
-            .adapters
-            .iter()
-            .filter(|a| !self.adapters.contains_key(*a))
-            .cloned()
-            .collect();
-        Ok(out)
+        self.list_empty();
+        Ok(())
+    }
+
+    fn list_empty(&mut self) {
+        let placement = &mut self.placement;
+        let gone = placement.adapters.iter().filter(|a| !self.adapters.contains_key(*a));
+        placement.empty = gone.cloned().collect();
     }
 
     fn replace(&mut self, (adapter, path): &Key, pair: Pair) -> Result<()> {
@@ -183,26 +154,19 @@ impl LoraSet {
         Ok(())
     }
 
-    /// Ranks without those that do nothing: a zero row of A, or a zero column of B.
-    pub fn live_ranks(&self) -> Result<BTreeMap<Key, Vec<usize>>> {
-        let mut out = BTreeMap::new();
+    /// Removes the ranks that do nothing: a zero row of A, or a zero column of B. The updates stay
+    /// as they were.
+    pub fn compact(&mut self) -> Result<()> {
         for key in keys(self) {
             let pair = self.adapters[&key.0][&key.1].pair()?;
             let dead: BTreeSet<usize> = pair.dead_components().into_iter().collect();
-            out.insert(key, (0..pair.rank).filter(|r| !dead.contains(r)).collect());
-        }
-        Ok(out)
-    }
-
-    /// Removes the ranks that do nothing. The updates stay as they were, bit for bit.
-    pub fn compact(&mut self) -> Result<()> {
-        for (key, live) in self.live_ranks()? {
-            let pair = self.adapters[&key.0][&key.1].pair()?;
-            if live.len() < pair.rank {
+            if !dead.is_empty() {
+                let live: Vec<usize> = (0..pair.rank).filter(|r| !dead.contains(r)).collect();
                 self.replace(&key, pair.keep_components(&live))?;
             }
         }
-        self.reduce(&|_| usize::MAX, RankMethod::Svd).map(|_| ())
+        self.list_empty();
+        Ok(())
     }
 
     /// The pairs a direction uses as one plain LoRA. Where a module has several, they stand one
@@ -238,7 +202,15 @@ impl LoraSet {
                     // One pair stays as it is.
                     let pair = match pairs.len() {
                         1 => pairs.pop(),
-                        _ => Pair::concat(&pairs.iter().map(|p| (p, 1.0)).collect::<Vec<_>>(), 1.0),
+                        _ => Pair::concat(&pairs.iter().map(|p| (p, 1.0)).collect::<Vec<_>>(), 1.0)
+                            // A rank above the matrix's says nothing more.
+                            .map(|p| {
+                                if p.rank > p.inp.min(p.out) {
+                                    p.truncate(p.inp.min(p.out))
+                                } else {
+                                    p
+                                }
+                            }),
                     };
                     let path = crate::formats::lora::module_path(side, i, module);
                     if let Some(pair) = pair {

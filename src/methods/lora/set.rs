@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
+use super::choose::LayerUse;
 use crate::autograd::{Gate, LowRank, Parameter};
 use crate::error::{Error, Result};
 use crate::formats::lora::{LoraFiles, split_path};
@@ -25,6 +26,28 @@ pub struct LoraModule {
 }
 
 impl LoraModule {
+    /// Frozen, from `A` `[rank, width_in]` and `B` `[width_out, rank]`, with names as in checkpoints.
+    pub fn new(
+        adapter: &str,
+        path: &str,
+        (rank, alpha): (usize, f64),
+        lora_a: Vec<f32>,
+        lora_b: Vec<f32>,
+    ) -> Result<Self> {
+        let (width_in, width_out) = (lora_a.len() / rank.max(1), lora_b.len() / rank.max(1));
+        let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
+            Ok::<_, Error>(Parameter {
+                name: format!("{adapter}.{path}.{part}").into(),
+                tensor: Tensor::from_vec(data, shape, &Device::Cpu)?,
+                slot: None,
+            })
+        };
+        Ok(Self {
+            alpha,
+            lora_a: parameter("lora_A", lora_a, (rank, width_in))?,
+            lora_b: parameter("lora_B", lora_b, (width_out, rank))?,
+        })
+    }
     pub fn rank(&self) -> usize {
         self.lora_a.tensor.dims().first().copied().unwrap_or(0)
     }
@@ -40,7 +63,7 @@ pub struct LoraSet {
     /// By adapter, then by full module path (`model.encoder.layers.0.fc1`).
     pub adapters: BTreeMap<String, BTreeMap<String, LoraModule>>,
     /// Of the updates' input, in training.
-    pub dropout: f32,
+    pub dropout: f64,
 }
 
 /// A tensor's part inside the slice: rows and columns to take of `[rows, columns]`.
@@ -88,23 +111,12 @@ impl LoraSet {
                     .found("values that are not zero")
                     .expected(format!("zeros outside coordinates {start}..{}", start + width_in)));
                 }
-                let parameter = |part: &str, data: Vec<f32>, shape: (usize, usize)| {
-                    Ok::<_, Error>(Parameter {
-                        name: parameter_name(name, path, part).into(),
-                        tensor: Tensor::from_vec(data, shape, &Device::Cpu)?,
-                        slot: None,
-                    })
-                };
-                let module = LoraModule {
-                    alpha: m.alpha,
-                    lora_a: parameter("lora_A", a, (m.rank, width_in))?,
-                    lora_b: parameter("lora_B", b, (width_out, m.rank))?,
-                };
+                let module = LoraModule::new(name, path, (m.rank, m.alpha), a, b)?;
                 modules.insert(path.clone(), module);
             }
             adapters.insert(name.clone(), modules);
         }
-        let dropout = files.adapters.values().next().map_or(0.0, |a| a.dropout as f32);
+        let dropout = files.adapters.values().next().map_or(0.0, |a| a.dropout);
         Ok(Self { placement: files.placement.clone(), adapters, dropout })
     }
 
@@ -114,7 +126,7 @@ impl LoraSet {
         let mut adapters = BTreeMap::new();
         for (name, modules) in &self.adapters {
             let mut adapter = Adapter {
-                dropout: f64::from(self.dropout),
+                dropout: self.dropout,
                 base_model: Some(base_model.to_string()),
                 ..Adapter::default()
             };
@@ -159,6 +171,21 @@ impl LoraSet {
         }
     }
 
+    /// Takes what another set has of the same names and shapes; returns how many parameters.
+    pub fn take_from(&self, other: &Self) -> Result<usize> {
+        let own: BTreeMap<&str, &Parameter> = self.parameters().map(|p| (&*p.name, p)).collect();
+        let mut taken = 0;
+        for from in other.parameters() {
+            if let Some(to) = own.get(&*from.name).filter(|p| p.tensor.dims() == from.tensor.dims())
+            {
+                let v = values(&from.tensor)?;
+                change(&to.tensor, |t| t.copy_from_slice(&v))?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
     /// What a direction's layers do differently. `gate` gives the trained weights of a module's
     /// mixture, source first; without one the placement's weights are used.
     pub fn parts(
@@ -166,10 +193,10 @@ impl LoraSet {
         used: &super::LoraUse,
         gate: &dyn Fn(Side, usize, &str) -> Option<crate::autograd::Value>,
     ) -> DirectionParts {
-        let side = |side: Side, used: &super::choose::SideUse| -> Vec<LayerParts> {
-            let layers = self.placement.side(side).iter().enumerate();
+        let side = |side: Side, used: &[LayerUse]| -> Vec<LayerParts> {
+            let layers = self.placement.side(side).iter().zip(used).enumerate();
             layers
-                .map(|(i, layer)| {
+                .map(|(i, (layer, used))| {
                     let mut parts = LayerParts::default();
                     for (module, index) in layer {
                         let updates = self.updates(side, i, module, *index, used, gate);
@@ -193,7 +220,7 @@ impl LoraSet {
         layer: usize,
         module: &str,
         index: Index,
-        used: &super::choose::SideUse,
+        used: &LayerUse,
         gate: &dyn Fn(Side, usize, &str) -> Option<crate::autograd::Value>,
     ) -> Vec<LowRank> {
         let path = crate::formats::lora::module_path(side, layer, module);
@@ -207,7 +234,7 @@ impl LoraSet {
                     lora_b: m.lora_b.value(),
                     scaling: m.scaling() * weight,
                     start: self.placement.slice.map_or(0, |s| s.0),
-                    dropout: self.dropout,
+                    dropout: self.dropout as f32,
                     gate,
                 });
             }
@@ -225,11 +252,6 @@ impl LoraSet {
         }
         updates
     }
-}
-
-/// `de.model.encoder.layers.0.fc1.lora_A`
-pub(super) fn parameter_name(adapter: &str, path: &str, part: &str) -> String {
-    format!("{adapter}.{path}.{part}")
 }
 
 /// Side and layer of a parameter's module, for pools.

@@ -30,52 +30,38 @@ impl DirectionWeights {
     /// # Errors
     /// A bug: parts of another model.
     pub fn with_parts(&self, parts: &DirectionParts, form: LowRankForm) -> Result<Self> {
+        if (parts.encoder.len(), parts.decoder.len()) != (self.encoder.len(), self.decoder.len()) {
+            return Err(Error::bug("parts of another number of layers"));
+        }
+        let encoder = self.encoder.iter().zip(&parts.encoder);
+        let decoder = self.decoder.iter().zip(&parts.decoder);
         Ok(Self {
-            encoder: self.encoder_with(&parts.encoder, form)?,
-            decoder: self.decoder_with(&parts.decoder, form)?,
+            encoder: encoder.map(|(l, p)| l.with_parts(p, form)).collect::<Result<_>>()?,
+            decoder: decoder.map(|(l, p)| l.with_parts(p, form)).collect::<Result<_>>()?,
         })
-    }
-
-    /// The encoder alone, which directions of one source may share.
-    pub fn encoder_with(
-        &self,
-        parts: &[LayerParts],
-        form: LowRankForm,
-    ) -> Result<Vec<EncoderLayer>> {
-        check_depth(self.encoder.len(), parts)?;
-        let mut maker = Maker::new(self.encoder.iter().map(|l| &l.feed_forward), parts, form);
-        let layer = |(l, parts): (&EncoderLayer, &LayerParts)| {
-            Ok(EncoderLayer {
-                self_attn: maker.self_attention(&l.self_attn, &parts.low_rank)?,
-                feed_forward: maker.feed_forward(&l.feed_forward, parts)?,
-            })
-        };
-        self.encoder.iter().zip(parts).map(layer).collect()
-    }
-
-    /// The decoder alone.
-    pub fn decoder_with(
-        &self,
-        parts: &[LayerParts],
-        form: LowRankForm,
-    ) -> Result<Vec<DecoderLayer>> {
-        check_depth(self.decoder.len(), parts)?;
-        let mut maker = Maker::new(self.decoder.iter().map(|l| &l.feed_forward), parts, form);
-        let layer = |(l, parts): (&DecoderLayer, &LayerParts)| {
-            Ok(DecoderLayer {
-                self_attn: maker.self_attention(&l.self_attn, &parts.low_rank)?,
-                encoder_attn: maker.cross_attention(&l.encoder_attn, &parts.low_rank)?,
-                feed_forward: maker.feed_forward(&l.feed_forward, parts)?,
-            })
-        };
-        self.decoder.iter().zip(parts).map(layer).collect()
     }
 }
 
-fn check_depth(layers: usize, parts: &[LayerParts]) -> Result<()> {
-    match parts.len() == layers {
-        true => Ok(()),
-        false => Err(Error::bug("parts of another number of layers")),
+impl EncoderLayer {
+    /// The layer of a direction, which other directions may share.
+    pub fn with_parts(&self, parts: &LayerParts, form: LowRankForm) -> Result<Self> {
+        let mut maker = Maker::new(&self.feed_forward, parts, form);
+        Ok(Self {
+            self_attn: maker.self_attention(&self.self_attn, &parts.low_rank)?,
+            feed_forward: maker.feed_forward(&self.feed_forward, parts)?,
+        })
+    }
+}
+
+impl DecoderLayer {
+    /// As of the encoder's.
+    pub fn with_parts(&self, parts: &LayerParts, form: LowRankForm) -> Result<Self> {
+        let mut maker = Maker::new(&self.feed_forward, parts, form);
+        Ok(Self {
+            self_attn: maker.self_attention(&self.self_attn, &parts.low_rank)?,
+            encoder_attn: maker.cross_attention(&self.encoder_attn, &parts.low_rank)?,
+            feed_forward: maker.feed_forward(&self.feed_forward, parts)?,
+        })
     }
 }
 
@@ -84,20 +70,13 @@ fn of<'a>(updates: &'a Updates, module: &str) -> &'a [LowRank] {
 }
 
 impl Maker {
-    /// With room for all masked blocks together; what else there is gets room of its own.
-    fn new<'a>(
-        blocks: impl Iterator<Item = &'a Arc<FeedForward>>,
-        parts: &[LayerParts],
-        form: LowRankForm,
-    ) -> Self {
-        let room = blocks
-            .zip(parts)
-            .filter_map(|(f, parts)| Some((f, parts.neurons.as_ref().filter(|m| !m.is_full())?)))
-            .map(|(f, mask)| {
-                let (d, n) = (f.fc1.weight().k(), mask.kept().len().max(1));
-                PackedLinear::packed_len(n, d) + PackedLinear::packed_len(d, n)
-            })
-            .sum();
+    /// With room for a masked block; what else there is gets room of its own.
+    fn new(block: &FeedForward, parts: &LayerParts, form: LowRankForm) -> Self {
+        let mask = parts.neurons.as_ref().filter(|m| !m.is_full());
+        let room = mask.map_or(0, |mask| {
+            let (d, n) = (block.fc1.weight().k(), mask.kept().len().max(1));
+            PackedLinear::packed_len(n, d) + PackedLinear::packed_len(d, n)
+        });
         Self { arena: Arena::with_capacity(room), form }
     }
 
