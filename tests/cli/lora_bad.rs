@@ -83,7 +83,11 @@ fn flags_of_training() {
         ("--lora-rank aa=4;bb=2", 2, &["language `cc` has no rank", "`;cc=R`"]),
         ("--lora-rank 2;8 --lora-groups groups.tsv", 2, &["as many ranks", "high, medium, low"]),
         ("--lora-rank 2;2;8", 2, &["as many ranks", "--lora-groups"]),
-        ("--lora-rank 65", 2, &["rank of `model.encoder.layers.0.fc1`", "65 for", "1 to 64"]),
+        (
+            "--lora-rank 65",
+            2,
+            &["rank is out of range", "`model.encoder.layers.0.fc1`", "65 for", "1 to 64"],
+        ),
         ("--lora-rank 9 --lora-slice 0..8", 2, &["out of range", "1 to 8"]),
         ("--lora-rank low=2;*=4", 2, &["no language or label is called `low`"]),
         ("--lora-module-rank fc1", 2, &["`fc1` is not MODULE=R"]),

@@ -4,12 +4,16 @@
 use std::path::Path;
 
 use isogloss::formats::hf::read_json;
+use isogloss::formats::lora::LoraFiles;
+use isogloss::formats::lora_placement::Placement;
 use isogloss::formats::neuron_masks::{GroupMasks, NeuronMasks};
 use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::TensorFile;
 use isogloss::io::Input;
+use isogloss::methods::lora::LoraSet;
+use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::{Checkpoint, ModelConfig};
 use isogloss::records::{InputFormat, ParallelReader, ReadOptions, TrainingRecord};
 use isogloss::text::TextTokenizer;
@@ -89,6 +93,43 @@ fn neurons() -> (Vec<u8>, Vec<u8>) {
     (stats, std::fs::read(&path).unwrap())
 }
 
+const LORA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/lora/even/adapter");
+
+fn lora_fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(LORA).join(name)).unwrap()
+}
+
+/// Reads a LoRA directory with one file replaced, for the model it was made for.
+fn read_lora(name: &str, bytes: &[u8]) {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        std::fs::copy(Path::new(LORA).join(file), dir.path().join(file)).unwrap();
+    }
+    std::fs::write(dir.path().join(name), bytes).unwrap();
+    let checkpoint = Checkpoint::open(Path::new(FIXTURE)).unwrap();
+    let shapes = linear_shapes(&checkpoint.config);
+    if let Ok(files) = LoraFiles::read(dir.path(), &shapes) {
+        let _ = LoraSet::from_files(&files, &shapes);
+    }
+}
+
+/// A placement that has something of everything.
+const PLACEMENT: &str = r#"{"format": "isogloss-lora-placement", "schema": 1, "slice": [0, 16],
+    "encoder": [{"index": "shared", "modules": ["fc1", "fc2"]}, {"fc1": {"source": 0.5, "target": 0.5}}],
+    "decoder": [{"index": "direction", "modules": ["fc1"]}, {"fc1": "target"}],
+    "languages": {"de": {"adapter": "de", "source": true, "target": true}},
+    "directions": {"de-en": "de-en"}, "adapters": ["default", "de", "de-en"], "empty": ["de", "de-en"]}"#;
+
+#[test]
+fn the_placement_of_the_hostile_tests_is_a_good_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("placement.json");
+    std::fs::write(&path, PLACEMENT).unwrap();
+    let placement = Placement::read(&path).unwrap();
+    placement.write(dir.path()).unwrap();
+    assert_eq!(Placement::read(&path).unwrap(), placement);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -121,6 +162,17 @@ proptest! {
         if let Err(e) = Checkpoint::open(dir.path()) {
             prop_assert_eq!(e.exit_code() as i32, 4);
         }
+    }
+
+    #[test]
+    fn damaged_lora_files(
+        config in damaged(lora_fixture("adapter_config.json")),
+        weights in damaged(lora_fixture("adapter_model.safetensors")),
+        placement in damaged(PLACEMENT.as_bytes().to_vec()),
+    ) {
+        read_lora("adapter_config.json", &config);
+        read_lora("adapter_model.safetensors", &weights);
+        read_lora("placement.json", &placement);
     }
 
     /// What reads must be whole: it can be written again.
