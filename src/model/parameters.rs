@@ -62,7 +62,4 @@ impl ParameterSet {
     pub fn num_values(&self) -> usize {
         self.iter().map(|p| p.tensor.elem_count()).sum()
     }
-    pub fn num_trainable(&self) -> usize {
-        self.trainable().map(|p| p.tensor.elem_count()).sum()
-    }
 }

@@ -78,7 +78,8 @@ pub struct LoraTrainArgs {
     /// Languages with the same label in this column share their pairs
     #[arg(long, value_name = "COLUMN", requires = "lora_groups", help_heading = HEADING)]
     pub lora_share: Option<String>,
-    /// Learn whether source or target should index each layer (or matrix), with the pairs of both
+    /// Learn whether source or target should index each layer (or matrix), with the pairs of both;
+    /// a reconstruction, for the published rule was not released
     #[arg(long, value_enum, value_name = "WHAT", help_heading = HEADING)]
     pub learn_placement: Option<GateScope>,
 

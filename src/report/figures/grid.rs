@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::colour::{self, hex, ink_on, sequential};
+use super::colour::{hex, ink_on, sequential};
+use super::heat_map::swatch;
 use super::scale::Scale;
 use super::svg::{
     AXIS, Anchor, Canvas, Header, MUTED, PAD, TEXT, clip, escape, num, shown, widest, width,
@@ -305,19 +306,6 @@ fn empty_cell(canvas: &mut Canvas, at: (f64, f64), size: (f64, f64)) {
     rect(canvas, (at.0 + 1.0, at.1 + 1.0), (size.0 - 2.0, size.1 - 2.0), &ink);
     let middle = (at.0 + size.0 / 2.0, at.1 + size.1 / 2.0 + 3.2);
     canvas.text(middle, 9.0, Anchor::Middle, MUTED, "–");
-}
-
-/// A group's colour; the second and later rounds of the palette carry a bar across it.
-fn swatch(canvas: &mut Canvas, at: (f64, f64), size: (f64, f64), index: usize, name: Option<&str>) {
-    let (fill, round) = colour::group(index);
-    let title = name.map_or(String::new(), |n| format!("<title>{}</title>", escape(n)));
-    canvas.put(format_args!("<g>{title}"));
-    rect(canvas, at, size, &format!("fill=\"{fill}\""));
-    for bar in 0..round.min(3) {
-        let at = (at.0 + 2.0 + 3.0 * bar as f64, at.1 + 2.0);
-        rect(canvas, at, (1.6, size.1 - 4.0), "fill=\"#000000\"");
-    }
-    canvas.put(format_args!("</g>\n"));
 }
 
 #[cfg(test)]

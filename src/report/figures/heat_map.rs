@@ -254,7 +254,13 @@ fn empty_cell(canvas: &mut Canvas, at: (f64, f64), side: f64) -> String {
 }
 
 /// A family's colour; the second and later rounds of the palette carry a bar across it.
-fn swatch(canvas: &mut Canvas, at: (f64, f64), size: (f64, f64), index: usize, name: Option<&str>) {
+pub(super) fn swatch(
+    canvas: &mut Canvas,
+    at: (f64, f64),
+    size: (f64, f64),
+    index: usize,
+    name: Option<&str>,
+) {
     let (fill, round) = colour::group(index);
     let (x, y, w, h) = (num(at.0), num(at.1), num(size.0), num(size.1));
     let title = name.map_or(String::new(), |n| format!("<title>{}</title>", escape(n)));
