@@ -247,11 +247,11 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-dropout
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-index -d 'Whose pair a layer uses, encoder/decoder: source, target, direction or shared; by layer as `source*9,target*3/target`; `shared` alone is a plain LoRA [default: source/target]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-modules -d 'Modules with updates: names such as q_proj, self_attn.q_proj, fc1, or all [default: q_proj,k_proj,v_proj,fc1,fc2]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-slice -d 'Updates read and write these coordinates only: `0..1024`, or `d_model` for the first d_model of them, as published [default: all]' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-placement -d 'Take the placement of a run of `--learn-placement`, of a LoRA, or of a placement.json' -r -F
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-groups -d 'Labels of languages (TSV with a header line, or JSON) for `--lora-rank` and `--lora-share`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-placement -d 'Take the placement of a run of `--learn-placement` (where the larger weight decides), of a LoRA, or of a placement.json' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-groups -d 'Labels of languages for `--lora-rank` and `--lora-share`: TSV with a header line and the languages in its first column, or JSON' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-rank-by -d 'Column of those labels that `--lora-rank` means [default: tier]' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-share -d 'Languages with the same label in this column share their pairs' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l learn-placement -d 'Learn whether source or target should index each layer (or matrix), with the pairs of both' -r -f -a "layer\t'A layer with all its matrices'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lora-share -d 'Languages with the same label in this column share their pairs, of the highest of their ranks' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l learn-placement -d 'Learn whether source or target should index each layer (or matrix), with the pairs of both; a reconstruction, for the published rule was not released' -r -f -a "layer\t'A layer with all its matrices'
 matrix\t'Each matrix by itself'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune -d 'Prune this share in the end, such as 90%' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-start -d 'First period of the schedule, which prunes nothing yet [default: 2]' -r

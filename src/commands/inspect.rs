@@ -176,7 +176,9 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
         let more = if names.len() > 6 { ", ..." } else { "" };
         e.found(format!("{}{more}", names[..names.len().min(6)].join(", ")))
     };
-    Err(e.expected("config.json (model), checkpoints (training run) or adapter_config.json"))
+    Err(e.expected(
+        "config.json (model), checkpoints (training run), placement.json or adapter_config.json",
+    ))
 }
 
 fn file(path: &Path, options: Options) -> Result<Facts> {

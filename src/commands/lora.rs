@@ -8,6 +8,7 @@ use crate::cli::Context;
 use crate::commands::masks::CARRIED;
 use crate::error::{Error, Result};
 use crate::formats::lora::{LoraFiles, adapter_dir, resolve};
+use crate::formats::lora_placement::FILE;
 use crate::formats::peft;
 use crate::formats::provenance::{display_name, file_sha256, hex, short};
 use crate::methods::lora::{LoraSet, UnknownLanguage};
@@ -90,6 +91,26 @@ pub fn load(
         }
     }
     hasher.update(files.placement.to_text()?);
+    let idle = |a: &peft::Adapter| a.modules.values().all(|m| m.lora_b.iter().all(|v| *v == 0.0));
+    let idle: Vec<&str> =
+        files.adapters.iter().filter(|(_, a)| idle(a)).map(|(n, _)| n.as_str()).collect();
+    if !idle.is_empty() {
+        context.report.warning(
+            &Error::artifact(
+                "adapters that change nothing: they were never trained, or pruned away",
+            )
+            .at(&dir)
+            .found(idle.join(", ")),
+        );
+    }
+    let set = dir.parent().filter(|_| !dir.join(FILE).is_file()).map(|p| p.join(FILE));
+    if set.is_some_and(|set| set.is_file()) {
+        context.report.warning(
+            &Error::artifact("one adapter of a set, which every direction will use")
+                .at(&dir)
+                .hint(format!("the set, which knows whose it is, is {}", dir.join("..").display())),
+        );
+    }
     let name = display_name(&path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
     Ok(LoadedLora { dir, name, files, sha256: hex(&hasher.finalize()) })
 }

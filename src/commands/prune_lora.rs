@@ -17,7 +17,9 @@ use crate::exit::Outcome;
 use crate::formats::neurons::split_pair;
 use crate::formats::provenance::{Parent, Provenance, display_name};
 use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout, write_bytes};
-use crate::methods::lora::{Balance, LoraSet, PrunePool, PruneUnit, PruneWhat, RankMethod, merged};
+use crate::methods::lora::{
+    Balance, LoraSet, PrunePool, PruneUnit, PruneWhat, RankMethod, merged, zero_masked_rows,
+};
 use crate::model::checkpoint::linear_shapes;
 use crate::model::{Checkpoint, ParameterSet};
 use crate::text::TextTokenizer;
@@ -184,9 +186,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some((src, tgt)) => done.set.compose(src, tgt).map_err(|e| e.flag("--direction"))?,
         None => done.set.clone(),
     };
-    if args.output.is_some() && result.adapters.is_empty() {
+    if args.output.is_some() && args.merge && result.adapters.is_empty() {
+        context.report.warning(
+            &Error::artifact("nothing is left of the LoRA here: the model is its base")
+                .flag("--direction"),
+        );
+    } else if args.output.is_some() && result.adapters.is_empty() {
         return Err(Error::usage("nothing would be left of the LoRA")
-            .flag(if args.budget.is_some() { "--budget" } else { "--ratio" })
+            .flag(match (direction, args.budget) {
+                (Some(_), _) => "--direction",
+                (None, Some(_)) => "--budget",
+                _ => "--ratio",
+            })
             .hint("a rank of one pair costs its input and output width"));
     }
     let drawn = match &args.figure {
@@ -194,10 +205,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => Vec::new(),
     };
     if context.dry_run {
+        context.report.status(format!(
+            "reads: {}, {}",
+            checkpoint.dir().display(),
+            lora.dir.display()
+        ));
+        for path in args.output.iter().chain(drawn.iter().map(|(path, _)| path)) {
+            context.report.status(format!("would write: {}", path.display()));
+        }
         context.report.note("nothing was written");
     } else {
         if let Some(output) = &args.output {
-            write(args, context, &checkpoint, &lora, &result, output)?;
+            write(args, context, &checkpoint, &lora, (&result, direction), output)?;
         }
         for (path, svg) in &drawn {
             write_bytes(path, svg.as_bytes())?;
@@ -219,7 +238,7 @@ fn write(
     context: &Context,
     checkpoint: &Checkpoint,
     lora: &LoadedLora,
-    result: &LoraSet,
+    (result, direction): (&LoraSet, Option<(&str, &str)>),
     output: &std::path::Path,
 ) -> Result<()> {
     let shapes = linear_shapes(&checkpoint.config);
@@ -255,11 +274,20 @@ fn write(
     let dir = AtomicDir::create(output)?;
     if args.merge {
         let weights = merged(result)?;
+        // The rows of `fc1` that the direction does without are zero before the update is added, as
+        // they were in training; so the model needs no mask.
+        let kept = match (&masks, direction) {
+            (Some(m), Some((src, tgt))) => Some(m.provider.parts(&m.provider.choose(src, tgt)?)?),
+            _ => None,
+        };
         let set = ParameterSet::from_values(
             &checkpoint.config,
             |_| false,
             |name, shape| {
                 let mut values = checkpoint.values(name, shape)?;
+                if let Some(parts) = &kept {
+                    zero_masked_rows(parts, name, shape, &mut values);
+                }
                 weights.add_to(name, shape, &mut values)?;
                 Ok(values)
             },
@@ -269,7 +297,7 @@ fn write(
             dir: checkpoint.dir(),
             config: &checkpoint.config,
             final_logits_bias: bias.as_deref(),
-            carried: masks.as_ref().map(|m| (&*m.file, CARRIED)),
+            carried: None,
         };
         write_model(dir.path(), &source, &set, &provenance)?;
     } else {

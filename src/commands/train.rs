@@ -79,6 +79,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .hint(format!("`--masks {}` keeps them", carried.display())),
         );
     }
+    if args.max_steps.is_some_and(|n| args.warmup_steps >= n) && args.warmup_steps > 0 {
+        context.report.warning(
+            &Error::usage("the run ends before the learning rate has reached its height")
+                .flag("--warmup-steps")
+                .found(args.warmup_steps.to_string())
+                .hint("lower `--warmup-steps`, or raise `--max-steps`"),
+        );
+    }
+    args.lora.warn_about(args, context);
     let data_sha256 = corpus.sha256();
     let valid_sha256 = valid.as_ref().map(Corpus::sha256);
     let base_sha256 = weights.as_ref().unwrap_or(&base).sha256()?;
@@ -129,6 +138,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
     drop(from);
+    let lora_parents = new_lora.as_ref().map_or_else(Vec::new, |l| l.parents.clone());
     let lora_sha256 = new_lora.as_ref().map(|l| l.sha256.clone());
     let mut lora = match new_lora {
         None => None,
@@ -178,9 +188,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let bias = base.final_logits_bias()?;
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
-        "{} of {} parameters trained, {} pairs in {} directions{}",
+        "{} parameters trained{}, {} pairs in {} directions{}",
         trained_parameters(&set, lora.as_ref()).map(|p| p.tensor.elem_count()).sum::<usize>(),
-        set.num_values(),
+        match &lora {
+            Some(_) => format!(" beside {} frozen ones", set.num_values()),
+            None => format!(" of {}", set.num_values()),
+        },
         corpus.num_examples(),
         corpus.directions.len(),
         resumed.as_ref().map_or(String::new(), |s| format!(", from step {}", s.step)),
@@ -253,31 +266,33 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect(),
             seed: context.seed,
-            parents: [
-                Some(Parent {
-                    role: "base_model".into(),
-                    name: display_name(&args.model),
-                    sha256: base_sha256.clone(),
-                }),
-                masks.as_ref().map(|m| Parent {
-                    role: "neuron_masks".into(),
-                    name: display_name(&m.path),
-                    sha256: m.sha256.clone(),
-                }),
-                Some(Parent {
-                    role: "train_tokens".into(),
-                    name: args
-                        .train
-                        .iter()
-                        .map(|t| display_name(Path::new(t)))
-                        .collect::<Vec<_>>()
-                        .join(","),
-                    sha256: data_sha256.clone(),
-                }),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            parents: lora_parents
+                .into_iter()
+                .map(Some)
+                .chain([
+                    Some(Parent {
+                        role: "base_model".into(),
+                        name: display_name(&args.model),
+                        sha256: base_sha256.clone(),
+                    }),
+                    masks.as_ref().map(|m| Parent {
+                        role: "neuron_masks".into(),
+                        name: display_name(&m.path),
+                        sha256: m.sha256.clone(),
+                    }),
+                    Some(Parent {
+                        role: "train_tokens".into(),
+                        name: args
+                            .train
+                            .iter()
+                            .map(|t| display_name(Path::new(t)))
+                            .collect::<Vec<_>>()
+                            .join(","),
+                        sha256: data_sha256.clone(),
+                    }),
+                ])
+                .flatten()
+                .collect(),
             signature: None,
         },
         settings,
@@ -438,6 +453,12 @@ fn open_run(
             Method::Full => "-m",
             Method::Lora => "--init-from",
         };
+        if let (Some(every), true) =
+            (state.settings.get("prune_every"), args.lora.prune_every.is_none())
+            && identity.settings.get("prune_every") != Some(every)
+        {
+            e = e.hint(format!("`--prune-every {every}` keeps the schedule of pruning"));
+        }
         return Err(e
             .hint(format!("for a new run from its weights: `{from} {} -o NEW`", path.display()))
             .hint("`--overwrite` moves the old run aside and starts afresh"));

@@ -66,6 +66,7 @@ pub enum Stopping {
 /// Example:
 ///   isogloss translate -m model test.jsonl | isogloss score --metric chrf -
 ///   isogloss translate -m model --src-lang en --tgt-lang de < lines.txt > lines.de
+///   isogloss translate -m model --lora run test.jsonl > hyp.jsonl
 #[derive(Clone, Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

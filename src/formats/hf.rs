@@ -83,7 +83,8 @@ pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
         .hint(hint))
 }
 
-const LORA_ALONE: &str = "this is a LoRA; name its base with `-m MODEL` and the LoRA with `--lora`";
+const LORA_ALONE: &str = "this is a LoRA; name its model with `-m` and the LoRA with `--lora`; \
+     `prune-lora --direction A-B --merge` makes a model of it";
 
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();

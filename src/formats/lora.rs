@@ -26,8 +26,18 @@ pub fn adapter_dir(dir: &Path, name: &str) -> PathBuf {
 /// The LoRA directory a path stands for: itself, or the best (else the latest) checkpoint of a run.
 pub fn resolve(path: &Path) -> Result<PathBuf> {
     let is_set = |dir: &Path| dir.join(PLACEMENT).is_file() || peft::is_adapter(dir);
-    if let Some(dir) = hf::resolve_dir(path, PLACEMENT, is_set)? {
-        return Ok(dir);
+    let is_model = |dir: &Path| dir.join(hf::CONFIG).is_file();
+    match hf::resolve_dir(path, PLACEMENT, is_set) {
+        Ok(Some(dir)) => return Ok(dir),
+        found => {
+            if let Ok(Some(model)) = hf::resolve_dir(path, hf::CONFIG, is_model) {
+                return Err(Error::artifact("a whole model, not a LoRA")
+                    .at(model)
+                    .hint("name a model with `-m`")
+                    .hint("`isogloss train --method lora` makes a LoRA"));
+            }
+            found?;
+        }
     }
     let e = Error::artifact("not a LoRA or a run that trained one")
         .at(path)

@@ -91,6 +91,8 @@ pub struct Placement {
     pub languages: BTreeMap<String, Language>,
     /// The adapter of each direction (`en-de`), where modules are indexed by it.
     pub directions: BTreeMap<String, String>,
+    /// The directions it is for; none for all that its languages make.
+    pub only: BTreeSet<String>,
     /// Names of all adapters.
     pub adapters: BTreeSet<String>,
     /// Those of which pruning left nothing.
@@ -112,6 +114,8 @@ struct File {
     languages: BTreeMap<String, Language>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     directions: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    only: BTreeSet<String>,
     adapters: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     empty: BTreeSet<String>,
@@ -222,6 +226,7 @@ impl Placement {
             decoder: self.decoder.iter().map(entry_of).collect(),
             languages: self.languages.clone(),
             directions: self.directions.clone(),
+            only: self.only.clone(),
             adapters: self.adapters.iter().cloned().collect(),
             empty: self.empty.clone(),
             slice: self.slice,
@@ -257,6 +262,7 @@ impl Placement {
             decoder: side("decoder", file.decoder)?,
             languages: file.languages,
             directions: file.directions,
+            only: file.only,
             adapters: once(&file.adapters).map_err(|e| e.at(path).key("adapters"))?,
             empty: file.empty,
             slice: file.slice,
@@ -339,6 +345,7 @@ mod tests {
                 .map(|(l, a)| (l.to_string(), language(a)))
                 .into(),
             directions: BTreeMap::new(),
+            only: ["de-fr".to_string()].into(),
             adapters: ["de", "Romance"].map(String::from).into(),
             empty: BTreeSet::new(),
             slice: Some((0, 16)),

@@ -73,7 +73,9 @@ pub struct LoraPrune {
     pub period: u64,
     /// What the schedule asks for.
     pub ratio: f64,
-    /// Entries that are gone, of those that may be pruned.
+    /// `entry` or `rank`.
+    pub unit: String,
+    /// How many are gone, of those that may be pruned.
     pub pruned: u64,
     pub total: u64,
     /// The share that is gone, by adapter.

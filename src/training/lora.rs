@@ -97,6 +97,7 @@ impl LoraTraining {
             step,
             period,
             ratio,
+            unit: p.unit.name().into(),
             pruned: gone,
             total,
             by_adapter: pruned

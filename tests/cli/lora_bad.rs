@@ -80,7 +80,7 @@ fn flags_of_training() {
         ("--lora-rank x", 2, &["`x` is not a rank"]),
         ("--lora-rank 8;", 2, &["`` is not a rank"]),
         ("--lora-rank bbb=4;*=2", 2, &["no language or label is called `bbb`", "`bb`?"]),
-        ("--lora-rank aa=4;bb=2", 2, &["language `cc` has no rank", "`;cc=R`"]),
+        ("--lora-rank aa=4;bb=2", 2, &["language `cc` has no rank", "`,cc=R`"]),
         ("--lora-rank 2;8 --lora-groups groups.tsv", 2, &["as many ranks", "high, medium, low"]),
         ("--lora-rank 2;2;8", 2, &["as many ranks", "--lora-groups"]),
         (
@@ -113,7 +113,7 @@ fn flags_of_training() {
         ("--lora-placement run --lora-index source", 2, &["--lora-placement", "--lora-index"]),
         ("--lora-placement run --lora-modules fc1", 2, &["--lora-placement", "--lora-modules"]),
         ("--lora-placement missing", 4, &["not a LoRA", "missing", "no such directory"]),
-        ("--lora-placement model", 4, &["not a LoRA", "placement.json"]),
+        ("--lora-placement model", 4, &["not a LoRA", "a whole model"]),
         ("--lora-placement groups.tsv", 4, &["cannot read JSON", "groups.tsv"]),
         ("--learn-placement layer --lora-index source", 2, &["`--learn-placement`"]),
         ("--learn-placement layers", 2, &["`layers`", "`layer`, `matrix`"]),
@@ -179,7 +179,7 @@ fn flags_of_pruning_and_translation() {
         ("run --compact -o there", 5, &["there", "--force"]),
         ("run --compact -o -", 2, &["name a file"]),
         ("missing --compact -o new", 4, &["not a LoRA", "no such directory"]),
-        ("model --compact -o new", 4, &["not a LoRA", "placement.json"]),
+        ("model --compact -o new", 4, &["not a LoRA", "a whole model"]),
         ("run -m run --compact -o new", 4, &["this is a LoRA"]),
     ];
     let line = |(flags, code, texts): &(&str, i32, &'static [&'static str])| {

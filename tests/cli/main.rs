@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod lora;
 mod lora_bad;
+mod lora_masks;
 mod neurons;
 mod pipes;
 mod score;

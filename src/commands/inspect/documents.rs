@@ -29,6 +29,9 @@ pub fn inspect(path: &Path, value: Value, _options: Options) -> Result<Facts> {
         }));
         return Ok(facts(path, "weights_index", without_nulls(rest)));
     }
+    if value["format"] == "isogloss-lora-placement" {
+        return super::lora::placement(path);
+    }
     if has("peft_type") {
         return Ok(facts(path, "lora_config", peft(&value)));
     }

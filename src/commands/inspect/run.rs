@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, lines};
 use crate::error::{Error, Result};
-use crate::formats::hf;
+use crate::formats::{hf, lora_placement};
 use crate::io::LineReader;
 
 pub fn directory(path: &Path, _options: Options) -> Result<Facts> {
@@ -47,6 +47,11 @@ pub fn directory(path: &Path, _options: Options) -> Result<Facts> {
         let file = dir.join("state.json");
         if file.is_file() {
             rest.insert("state".into(), state(&file)?.into());
+        }
+        if dir.join(lora_placement::FILE).is_file() {
+            let mut own = super::lora::contents(&dir)?;
+            own.shift_remove("provenance");
+            rest.insert("lora".into(), own.into());
         }
         let config = dir.join(hf::CONFIG);
         if config.is_file() {

@@ -26,7 +26,10 @@ pub fn draw(done: &Done, dir: &Path, force: bool) -> Result<Vec<(PathBuf, String
         let path = dir.join(name);
         let figure = Grid {
             title,
-            subtitle: &format!("share of the entries of B; {}", done.criterion),
+            subtitle: &format!(
+                "entries of B that are not zero, of all there were; {}",
+                done.criterion
+            ),
             rows: &rows,
             columns: &chart.columns,
             row_groups: &[],

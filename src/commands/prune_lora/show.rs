@@ -57,7 +57,11 @@ pub fn table(out: &mut Output, done: &Done, result: &LoraSet, base_params: usize
             sum(|m| m.params_before).to_string(),
             sum(|m| m.params_after).to_string(),
             format!("{:.1}%", 100.0 * kept as f64 / entries.max(1) as f64),
-            format!("{:.3}", (lost / norm.max(f64::MIN_POSITIVE)).sqrt()),
+            // Of nothing, nothing is lost.
+            match norm > 0.0 {
+                true => format!("{:.3}", (lost / norm).sqrt()),
+                false => "-".to_string(),
+            },
         ]);
     }
     out.text(&table.render(TableFormat::Text))?;
@@ -68,6 +72,9 @@ pub fn table(out: &mut Output, done: &Done, result: &LoraSet, base_params: usize
         done.params_before,
         percent(done.params_after)
     ))?;
+    let sum = |f: fn(&LoraModuleRecord) -> u64| done.modules.iter().map(f).sum::<u64>();
+    let (kept, entries) = (sum(|m| m.entries_kept), sum(|m| m.entries));
+    out.line(&format!("entries of B that are left and not zero: {kept} of {entries}"))?;
     if let (Some(budget), Some(predicted)) = (done.budget, done.predicted) {
         out.line(&format!("budget: {budget}, planned: {predicted}"))?;
     }

@@ -11,9 +11,9 @@ use crate::cli::Context;
 use crate::cli::values::Fraction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::lora::{LoraFiles, check_model, num_layers, resolve, split_path};
-use crate::formats::lora_placement::{INDEX_NAMES, Index, Layer, Mix, Placement};
+use crate::formats::lora_placement::{FILE, INDEX_NAMES, Index, Layer, Mix, Placement};
 use crate::formats::peft::{Shapes, is_suffix};
-use crate::formats::provenance::hex;
+use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
 use crate::io::read_text;
 use crate::kernels::storage::values;
 use crate::methods::lora::{
@@ -44,7 +44,7 @@ pub struct LoraTrainArgs {
     #[arg(long, value_name = "X", help_heading = HEADING)]
     pub lora_alpha: Option<f64>,
     /// How A begins; B is zero [default: lslo]
-    #[arg(long, value_enum, help_heading = HEADING)]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = HEADING)]
     pub lora_init: Option<Initialisation>,
     /// Dropout of the updates' input [default: 0]
     #[arg(long, value_name = "P", help_heading = HEADING)]
@@ -61,7 +61,8 @@ pub struct LoraTrainArgs {
     /// d_model of them, as published [default: all]
     #[arg(long, value_name = "RANGE", help_heading = HEADING)]
     pub lora_slice: Option<String>,
-    /// Take the placement of a run of `--learn-placement`, of a LoRA, or of a placement.json
+    /// Take the placement of a run of `--learn-placement` (where the larger weight decides), of a
+    /// LoRA, or of a placement.json
     #[arg(
         long,
         value_name = "PATH",
@@ -69,13 +70,14 @@ pub struct LoraTrainArgs {
         help_heading = HEADING
     )]
     pub lora_placement: Option<PathBuf>,
-    /// Labels of languages (TSV with a header line, or JSON) for `--lora-rank` and `--lora-share`
+    /// Labels of languages for `--lora-rank` and `--lora-share`: TSV with a header line and the
+    /// languages in its first column, or JSON
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub lora_groups: Option<PathBuf>,
     /// Column of those labels that `--lora-rank` means [default: tier]
     #[arg(long, value_name = "COLUMN", requires = "lora_groups", help_heading = HEADING)]
     pub lora_rank_by: Option<String>,
-    /// Languages with the same label in this column share their pairs
+    /// Languages with the same label in this column share their pairs, of the highest of their ranks
     #[arg(long, value_name = "COLUMN", requires = "lora_groups", help_heading = HEADING)]
     pub lora_share: Option<String>,
     /// Learn whether source or target should index each layer (or matrix), with the pairs of both;
@@ -97,13 +99,13 @@ pub struct LoraTrainArgs {
     #[arg(long, value_name = "N", requires = "prune", help_heading = PRUNING)]
     pub prune_every: Option<u64>,
     /// What competes [default: language]
-    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    #[arg(long, value_enum, value_name = "POOL", requires = "prune", help_heading = PRUNING)]
     pub prune_pool: Option<PrunePool>,
     /// Matrices that are pruned [default: b]
-    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    #[arg(long, value_enum, value_name = "WHAT", requires = "prune", help_heading = PRUNING)]
     pub prune_what: Option<PruneWhat>,
     /// What is pruned at once [default: entry]
-    #[arg(long, value_enum, requires = "prune", help_heading = PRUNING)]
+    #[arg(long, value_enum, value_name = "UNIT", requires = "prune", help_heading = PRUNING)]
     pub prune_unit: Option<PruneUnit>,
 }
 
@@ -119,6 +121,8 @@ pub struct NewLora {
     pub shapes: Shapes,
     /// Fingerprint of placement, ranks and first values.
     pub sha256: String,
+    /// Files it was made from: a placement, labels, another LoRA.
+    pub parents: Vec<Parent>,
 }
 
 impl LoraTrainArgs {
@@ -200,7 +204,7 @@ impl LoraTrainArgs {
             Some(path) => Some(Labels::parse(path, &read_text(path)?).map_err(|e| e.at(path))?),
             None => None,
         };
-        let mut placement = self.layers(&shapes)?;
+        let mut placement = self.layers(&shapes, context)?;
         placement.base_model_sha256 = Some(base_sha256.to_string());
         placement.slice = match &self.lora_slice {
             Some(text) => Some(slice(text, base.config.d_model)?),
@@ -254,7 +258,55 @@ impl LoraTrainArgs {
         }
         let gates = self.learn_placement.map(|s| Gates::new(&set.placement, s)).transpose()?;
         let sha256 = fingerprint(&set, gates.as_ref())?;
-        Ok(NewLora { set, gates, pruning: self.pruning(args), shapes, sha256 })
+        let parents = self.parents(args)?;
+        Ok(NewLora { set, gates, pruning: self.pruning(args), shapes, sha256, parents })
+    }
+
+    fn parents(&self, args: &Args) -> Result<Vec<Parent>> {
+        let mut parents = Vec::new();
+        let mut add = |role: &str, path: &Path, file: PathBuf| -> Result<()> {
+            let sha256 = file_sha256(&file)?;
+            parents.push(Parent { role: role.into(), name: display_name(path), sha256 });
+            Ok(())
+        };
+        if let Some(path) = &self.lora_placement {
+            let file = match placement_file(path) {
+                Some(file) => file,
+                None => resolve(path)?.join(FILE),
+            };
+            if file.is_file() {
+                add("lora_placement", path, file)?;
+            }
+        }
+        if let Some(path) = &self.lora_groups {
+            add("labels", path, path.clone())?;
+        }
+        if let Some(path) = &args.init_from {
+            let dir = resolve(path)?;
+            let file = [dir.join(FILE), dir.join(crate::formats::peft::CONFIG)];
+            if let Some(file) = file.into_iter().find(|f| f.is_file()) {
+                add("init_from", path, file)?;
+            }
+        }
+        Ok(parents)
+    }
+
+    /// What is allowed and yet hardly meant.
+    pub fn warn_about(&self, args: &Args, context: &Context) {
+        let (Some(pruning), Some(steps)) = (self.pruning(args), args.max_steps) else { return };
+        let s = pruning.schedule;
+        // The full share is pruned when this period begins.
+        let periods = s.start + s.duration - 1;
+        if periods * s.every >= steps {
+            let fits = steps.saturating_sub(1) / periods.max(1);
+            let mut e = Error::usage("the run ends before its share is pruned")
+                .flag("--prune")
+                .found(format!("it is reached at update {}", periods * s.every + 1));
+            if fits > 0 {
+                e = e.hint(format!("`--prune-every {fits}` fits {steps} updates"));
+            }
+            context.report.warning(&e);
+        }
     }
 
     /// Takes the pairs of another LoRA where they have the same name and shape.
@@ -278,9 +330,10 @@ impl LoraTrainArgs {
         }
         if taken < all {
             context.report.warning(&flag(
-                Error::artifact("some pairs begin anew, as the other LoRA has none that fits")
+                Error::artifact("the other LoRA has no pair of this rank for some modules")
                     .at(&dir)
-                    .found(format!("{} of {all} matrices", all - taken)),
+                    .found(format!("{} of {} pairs taken over", taken / 2, all / 2))
+                    .hint("the others begin anew"),
             ));
         }
         Ok(())
@@ -307,9 +360,23 @@ impl LoraTrainArgs {
     }
 
     /// Which module of which layer is indexed how.
-    fn layers(&self, shapes: &Shapes) -> Result<Placement> {
+    fn layers(&self, shapes: &Shapes, context: &Context) -> Result<Placement> {
         if let Some(path) = &self.lora_placement {
             let learned = read_placement(path, shapes)?;
+            let near =
+                |i: Index| matches!(i, Index::Mixed(m) if (m.source - m.target).abs() < 0.02);
+            let close = learned.modules().filter(|(.., i)| near(*i)).count();
+            if close > 0 {
+                context.report.warning(
+                    &Error::artifact("a learned placement is hardly decided")
+                        .at(path)
+                        .found(format!(
+                            "weights of source and target within 0.02 at {close} of {} modules",
+                            learned.modules().count()
+                        ))
+                        .hint("learn it for longer, or with a higher `--lr`"),
+                );
+            }
             let decide = |layers: Vec<Layer>| {
                 let layer = |l: Layer| l.into_iter().map(|(m, i)| (m, i.decided())).collect();
                 layers.into_iter().map(layer).collect()
@@ -415,11 +482,16 @@ fn label(labels: &Labels, lang: &str, column: usize) -> Option<String> {
     labels.label(&key, column, LabelOf::Source)
 }
 
+/// The file itself, or what a run has learned.
+fn placement_file(path: &Path) -> Option<PathBuf> {
+    let learned = path.join(LEARNED);
+    if path.is_file() { Some(path.to_path_buf()) } else { Some(learned).filter(|f| f.is_file()) }
+}
+
 /// A placement file, what a run has learned, or the placement of a LoRA.
 fn read_placement(path: &Path, shapes: &Shapes) -> Result<Placement> {
-    let learned = path.join(LEARNED);
-    if path.is_file() || learned.is_file() {
-        return Placement::read(if path.is_file() { path } else { &learned });
+    if let Some(file) = placement_file(path) {
+        return Placement::read(&file);
     }
     Ok(LoraFiles::read(&resolve(path)?, shapes)?.placement)
 }

@@ -97,11 +97,16 @@ impl<'a> TrainObserver<'a> {
                 format!("saved {:>6}  {}{best}", c.step, c.path)
             }
             TrainingRecord::LoraPrune(p) => format!(
-                "prune {:>6}  period {:>3}  ratio {:.4}  {} of {} entries",
-                p.step, p.period, p.ratio, p.pruned, p.total
+                "prune {:>6}  period {:>3}  ratio {:.4}  {} of {} {}",
+                p.step,
+                p.period,
+                p.ratio,
+                p.pruned,
+                p.total,
+                if p.unit == "rank" { "ranks" } else { "entries" }
             ),
             TrainingRecord::LoraPlacement(p) => format!(
-                "place {:>6}  {} layer {}{}  {}  (source {:.3}, target {:.3})",
+                "place {:>6}  {} layer {}{}  {}  (source {:.4}, target {:.4})",
                 p.step,
                 p.side,
                 p.layer,

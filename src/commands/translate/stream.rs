@@ -290,11 +290,10 @@ impl Stream for TranslationStream<'_> {
                 MaskUse::Group(group) => Some(group.clone()),
                 MaskUse::Merged { encoder, decoder } => Some(format!("{encoder}/{decoder}")),
             },
-            adapters: self
-                .parts
-                .lora
-                .is_some()
-                .then(|| sentence.parts.lora.names().into_iter().map(str::to_string).collect()),
+            adapters: self.parts.lora.as_ref().map(|(set, _)| {
+                let names = sentence.parts.lora.names().into_iter();
+                names.filter(|n| set.adapters.contains_key(*n)).map(str::to_string).collect()
+            }),
             swapped_reference: sentence.reference.filter(|_| sentence.swapped),
         };
         let line = serde_json::to_string(&record.into_map(item.record.raw))

@@ -86,6 +86,16 @@ impl LoraSet {
     /// # Errors
     /// Data: a language or direction has none and `unknown` says to stop.
     pub fn choose(&self, src: &str, tgt: &str, unknown: UnknownLanguage) -> Result<LoraUse> {
+        let pair = format!("{src}-{tgt}");
+        let only = &self.placement.only;
+        if !only.is_empty() && !only.contains(&pair) {
+            if unknown == UnknownLanguage::Base {
+                return Ok(LoraUse::default());
+            }
+            let have: Vec<&str> = only.iter().map(String::as_str).collect();
+            return Err(Error::new(ErrorKind::Data, format!("direction `{pair}` has no LoRA"))
+                .expected(have.join(", ")));
+        }
         let layer = |layer: &Layer| -> Result<LayerUse> {
             let [source, target, direction, shared] = asks(layer);
             let mut out = LayerUse { shared, ..LayerUse::default() };

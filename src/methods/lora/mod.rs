@@ -20,7 +20,7 @@ mod shrink;
 pub use choose::{LayerUse, LoraUse, UnknownLanguage};
 pub use create::{Initialisation, LoraSpec, placement_for};
 pub use gates::{GateScope, Gates};
-pub use merge::{MergedUpdates, merged};
+pub use merge::{MergedUpdates, merged, zero_masked_rows};
 pub use plan::Balance;
 pub use prune::{PruneMasks, PrunePool, PruneSchedule, PruneUnit, PruneWhat, Pruned, Pruning};
 pub use ranks::{Ranks, parse_rank};

@@ -42,6 +42,15 @@ pub enum PruneUnit {
     Rank,
 }
 
+impl PruneUnit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Rank => "rank",
+        }
+    }
+}
+
 /// When how much: cubic, over periods counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PruneSchedule {

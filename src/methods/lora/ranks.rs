@@ -130,7 +130,10 @@ impl Ranks {
                                 Some(own) => format!("its label is `{own}`"),
                                 None => "it has no label".into(),
                             })
-                            .hint(format!("add `;{lang}=R`, or `;*=R` for all others")),
+                            .hint(format!(
+                                "add `,{lang}=R`, or `,*=R` for all others; `--lora-groups FILE` \
+                                 gives languages labels"
+                            )),
                     ));
                 }
             }
@@ -150,6 +153,7 @@ impl Ranks {
             let known: BTreeSet<&str> = known.chain(labels.values().map(String::as_str)).collect();
             return Err(flag(
                 Error::usage(format!("no language or label is called `{name}`"))
+                    .expected(known.iter().copied().collect::<Vec<_>>().join(", "))
                     .suggest(name, known),
             ));
         }

@@ -169,8 +169,8 @@ impl LoraSet {
         Ok(())
     }
 
-    /// The pairs a direction uses as one plain LoRA. Where a module has several, they stand one
-    /// after another.
+    /// The pairs a direction uses as one plain LoRA, for this direction only; without an adapter
+    /// when it uses none. Where a module has several, they stand one after another.
     pub fn compose(&self, src: &str, tgt: &str) -> Result<Self> {
         let used: LoraUse = self.choose(src, tgt, UnknownLanguage::Error)?;
         let parts = self.parts(&used, &|_, _, _| None);
@@ -179,6 +179,7 @@ impl LoraSet {
             adapters: [SHARED.to_string()].into(),
             slice: self.placement.slice,
             base_model_sha256: self.placement.base_model_sha256.clone(),
+            only: [format!("{src}-{tgt}")].into(),
             ..Placement::default()
         };
         for (side, layers) in [(Side::Encoder, &parts.encoder), (Side::Decoder, &parts.decoder)] {
@@ -225,14 +226,11 @@ impl LoraSet {
                 Side::Decoder => placement.decoder = placed,
             }
         }
-        if modules.is_empty() {
-            return Err(Error::data(format!("nothing is left of the LoRA of `{src}-{tgt}`")));
+        let mut adapters = BTreeMap::new();
+        if !modules.is_empty() {
+            adapters.insert(SHARED.to_string(), modules);
         }
-        Ok(Self {
-            placement,
-            adapters: BTreeMap::from([(SHARED.to_string(), modules)]),
-            dropout: self.dropout,
-        })
+        Ok(Self { placement, adapters, dropout: self.dropout })
     }
 
     /// Side, layer and module of a pair's path.
