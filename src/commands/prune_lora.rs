@@ -74,7 +74,7 @@ pub struct Args {
     /// Parameters that may be left: a share of the model's such as 0.4%, or a number such as 200k
     #[arg(long, value_name = "BUDGET", conflicts_with = "rank", help_heading = "Smaller ranks")]
     pub budget: Option<Budget>,
-    /// How a budget is distributed [default: relative]
+    /// How a budget is distributed [default: absolute]
     #[arg(long, value_enum, requires = "budget", help_heading = "Smaller ranks")]
     pub balance: Option<Balance>,
     /// Highest rank of any pair

@@ -29,10 +29,10 @@ pub struct Candidate {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
-    /// Energies of components as they are
+    /// Energies of components as they are: the least error in all
+    #[default]
     Absolute,
     /// As parts of their adapter's total: languages with small updates get their share
-    #[default]
     Relative,
     /// The same rank for all as far as the budget goes; energies decide over what is left
     Uniform,
