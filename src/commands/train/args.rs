@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::lora::LoraTrainArgs;
+use super::lora_args::LoraTrainArgs;
 use crate::cli::Context;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;

@@ -1,0 +1,70 @@
+//! `train --dry-run`: what would be trained, from what, and what it would take.
+
+use super::Args;
+use super::lora::NewLora;
+use crate::cli::Context;
+use crate::commands::masks::LoadedMasks;
+use crate::error::Result;
+use crate::exit::Outcome;
+use crate::model::Checkpoint;
+use crate::model::checkpoint::parameter_shapes;
+use crate::training::Corpus;
+
+/// What a run would work on.
+pub struct Plan<'a> {
+    pub corpora: [(&'a str, Option<&'a Corpus>); 2],
+    pub masks: Option<&'a LoadedMasks>,
+    pub lora: Option<&'a NewLora>,
+}
+
+/// What would be trained, from what, and what it would take.
+pub fn dry_run(
+    args: &Args,
+    context: &Context,
+    base: &Checkpoint,
+    plan: &Plan<'_>,
+    trained: &dyn Fn(&str) -> bool,
+) -> Result<Outcome> {
+    let shapes = parameter_shapes(&base.config);
+    let count = |f: &dyn Fn(&str) -> bool| -> usize {
+        shapes.iter().filter(|(n, _)| f(n)).map(|(_, s)| s.iter().product::<usize>()).sum()
+    };
+    let (all, mut trainable) = (count(&|_| true), count(trained));
+    let mut out = crate::io::Output::stdout(false);
+    if plan.lora.is_none() {
+        let model = args.model.display();
+        out.line(&format!("model: {model} ({all} parameters, {trainable} trained)"))?;
+    }
+    if let Some(masks) = plan.masks {
+        out.line(&format!("masks: {}", masks.path.display()))?;
+    }
+    if let Some(lora) = plan.lora {
+        trainable = lora.set.num_params();
+        let model = args.model.display();
+        out.line(&format!("model: {model} ({all} parameters, frozen)"))?;
+        out.line(&format!(
+            "LoRA: {trainable} parameters ({:.2}% of the model), adapters {}",
+            100.0 * trainable as f64 / all as f64,
+            lora.set.adapters.keys().cloned().collect::<Vec<_>>().join(", ")
+        ))?;
+    }
+    out.line(&format!("writes: {}", args.output.display()))?;
+    for (what, c) in plan.corpora {
+        let Some(c) = c else { continue };
+        out.line(&format!(
+            "{what}: {} pairs, {} tokens, {} directions",
+            c.num_examples(),
+            c.summary.num_tokens,
+            c.directions.len()
+        ))?;
+        for d in &c.directions {
+            out.line(&format!("  {}: {} pairs", d.direction, d.examples.len()))?;
+        }
+    }
+    // Weights, gradients and two moments in f32.
+    let bytes = all * 4 + trainable * 12;
+    out.line(&format!("memory: {} MiB for weights, gradients and moments", bytes >> 20))?;
+    out.flush()?;
+    context.report.note("nothing was written");
+    Ok(Outcome::Ok)
+}
