@@ -310,7 +310,7 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--what', '--what', [CompletionResultType]::ParameterName, 'Matrices that are pruned [default: b]')
             [CompletionResult]::new('--unit', '--unit', [CompletionResultType]::ParameterName, 'What is pruned at once [default: entry]')
             [CompletionResult]::new('--budget', '--budget', [CompletionResultType]::ParameterName, 'Parameters that may be left: a share of the model''s such as 0.4%, or a number such as 200k')
-            [CompletionResult]::new('--balance', '--balance', [CompletionResultType]::ParameterName, 'How a budget is distributed [default: relative]')
+            [CompletionResult]::new('--balance', '--balance', [CompletionResultType]::ParameterName, 'How a budget is distributed [default: absolute]')
             [CompletionResult]::new('--rank', '--rank', [CompletionResultType]::ParameterName, 'Highest rank of any pair')
             [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How a rank becomes smaller [default: svd]')
             [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Make one plain LoRA of what this direction uses, such as en-de')

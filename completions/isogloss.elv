@@ -302,7 +302,7 @@ set edit:completion:arg-completer[isogloss] = {|@words|
             cand --what 'Matrices that are pruned [default: b]'
             cand --unit 'What is pruned at once [default: entry]'
             cand --budget 'Parameters that may be left: a share of the model''s such as 0.4%, or a number such as 200k'
-            cand --balance 'How a budget is distributed [default: relative]'
+            cand --balance 'How a budget is distributed [default: absolute]'
             cand --rank 'Highest rank of any pair'
             cand --method 'How a rank becomes smaller [default: svd]'
             cand --direction 'Make one plain LoRA of what this direction uses, such as en-de'

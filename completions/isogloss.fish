@@ -344,7 +344,7 @@ ab\t'A and B, each within its own pool'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l unit -d 'What is pruned at once [default: entry]' -r -f -a "entry\t'Single entries, by magnitude, as published'
 rank\t'Whole ranks, by the norm of their outer product: a column of B (and with `ab` a row of A)'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l budget -d 'Parameters that may be left: a share of the model\'s such as 0.4%, or a number such as 200k' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l balance -d 'How a budget is distributed [default: relative]' -r -f -a "absolute\t'Energies of components as they are'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l balance -d 'How a budget is distributed [default: absolute]' -r -f -a "absolute\t'Energies of components as they are: the least error in all'
 relative\t'As parts of their adapter\'s total: languages with small updates get their share'
 uniform\t'The same rank for all as far as the budget goes; energies decide over what is left'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l rank -d 'Highest rank of any pair' -r

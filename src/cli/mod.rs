@@ -45,7 +45,7 @@ pub enum Command {
     ProfileNeurons(commands::profile_neurons::Args),
     #[command(name = "build-masks")]
     BuildMasks(commands::build_masks::Args),
-    Train(commands::train::Args),
+    Train(Box<commands::train::Args>),
     #[command(name = "prune-lora")]
     PruneLora(commands::prune_lora::Args),
     Translate(commands::translate::Args),

@@ -178,6 +178,7 @@ impl M2m100 {
 
     /// The loss, its gradients times `scale` added to `gradients`. `tape` may hold what `parts`
     /// were computed from; it is used up.
+    #[allow(clippy::too_many_arguments)]
     pub fn train(
         &self,
         tape: Tape,

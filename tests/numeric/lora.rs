@@ -413,7 +413,7 @@ fn merged_equals_unmerged() {
                 logits(&checkpoint, &DirectionParts::none(config))
             );
             let composed = set.compose("aa", "cc").unwrap();
-            let one = logits(&checkpoint, &plain_parts(&composed));
+            let one = logits(&checkpoint, &parts(&composed, "aa", "cc"));
             close(&one, &logits(&checkpoint, &own), 2e-5, "composed");
             let updates = merged(&composed).unwrap();
             let whole = InferenceModel::from_source(

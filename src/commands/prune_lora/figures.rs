@@ -47,6 +47,9 @@ pub fn draw(done: &Done, dir: &Path, force: bool) -> Result<Vec<(PathBuf, String
     Ok(drawn)
 }
 
+/// Side, and layer or module.
+type Column = (String, String);
+
 struct Chart {
     columns: Vec<String>,
     groups: Vec<String>,
@@ -55,13 +58,9 @@ struct Chart {
 }
 
 /// One column for each key, encoder first; a cell is the share of its modules' entries together.
-fn chart(
-    done: &Done,
-    rows: &[String],
-    key: impl Fn(&LoraModuleRecord) -> (String, String),
-) -> Chart {
-    let mut sums: BTreeMap<(&str, (String, String)), (f64, f64)> = BTreeMap::new();
-    let mut keys: BTreeSet<(bool, (String, String))> = BTreeSet::new();
+fn chart(done: &Done, rows: &[String], key: impl Fn(&LoraModuleRecord) -> Column) -> Chart {
+    let mut sums: BTreeMap<(&str, Column), (f64, f64)> = BTreeMap::new();
+    let mut keys: BTreeSet<(bool, Column)> = BTreeSet::new();
     for m in &done.modules {
         let k = key(m);
         keys.insert((k.0 == "decoder", k.clone()));

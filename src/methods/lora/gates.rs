@@ -6,6 +6,7 @@
 //! the larger weight is taken and the pairs are thrown away.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use candle_core::{Device, Tensor};
 
@@ -39,13 +40,13 @@ impl Gates {
         let mut logits = BTreeMap::new();
         for (side, layer, module, _) in placement.modules() {
             let key = key(scope, side, layer, module);
-            if !logits.contains_key(&key) {
+            if let Entry::Vacant(entry) = logits.entry(key) {
                 let parameter = Parameter {
-                    name: format!("gate.{key}").into(),
+                    name: format!("gate.{}", entry.key()).into(),
                     tensor: Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu)?,
                     slot: None,
                 };
-                logits.insert(key, parameter);
+                entry.insert(parameter);
             }
         }
         Ok(Self { scope, logits })
