@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use crate::cli::values::{Count, Fraction};
 use crate::error::{Error, Result};
-use crate::kernels::storage::values;
 use crate::methods::lora::{
     Balance, LoraSet, PruneMasks, PrunePool, PruneUnit, PruneWhat, RankMethod, plan_ranks,
 };
@@ -79,37 +78,31 @@ pub fn has_equal_ranks(set: &LoraSet) -> bool {
     ranks.len() <= 1
 }
 
-/// Entries of B that are not zero.
-fn alive(set: &LoraSet, adapter: &str, path: &str) -> Result<u64> {
-    match set.adapters.get(adapter).and_then(|of| of.get(path)) {
-        Some(m) => Ok(values(&m.lora_b.tensor)?.iter().filter(|v| **v != 0.0).count() as u64),
-        None => Ok(0),
-    }
+/// A choice as it is typed.
+fn name(choice: impl clap::ValueEnum) -> String {
+    choice.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string())
 }
 
 fn criterion(cut: Option<Cut>, limits: &Limits) -> String {
-    let name = |v: serde_json::Result<serde_json::Value>| {
-        v.ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default()
-    };
     let mut parts = Vec::new();
     if let Some(c) = cut {
         parts.push(format!(
             "magnitude:{}:{}:{}:{}",
             c.ratio,
-            name(serde_json::to_value(c.pool)),
-            name(serde_json::to_value(c.what)),
-            name(serde_json::to_value(c.unit))
+            name(c.pool),
+            name(c.what),
+            name(c.unit)
         ));
     }
     if limits.compact {
         parts.push("compact".into());
     }
     if let Some(rank) = limits.rank {
-        parts.push(format!("{}:rank:{rank}", limits.method.name()));
+        parts.push(format!("{}:rank:{rank}", name(limits.method)));
     }
     if let Some(budget) = limits.budget {
-        let balance = name(serde_json::to_value(limits.balance));
-        parts.push(format!("{}:budget:{budget}:{balance}", limits.method.name()));
+        let balance = name(limits.balance);
+        parts.push(format!("{}:budget:{budget}:{balance}", name(limits.method)));
     }
     if parts.is_empty() { "none".into() } else { parts.join("|") }
 }
@@ -120,9 +113,7 @@ pub fn prune(original: LoraSet, cut: Option<Cut>, limits: &Limits) -> Result<Don
     let mut before = Vec::new();
     for (adapter, modules) in &original.adapters {
         for (path, m) in modules {
-            let pair = m.pair()?;
-            let total = pair.lora_b.len() as u64;
-            before.push((adapter.clone(), path.clone(), m.alpha, pair, total));
+            before.push((adapter.clone(), path.clone(), m.alpha, m.pair()?));
         }
     }
     let mut set = original;
@@ -145,14 +136,15 @@ pub fn prune(original: LoraSet, cut: Option<Cut>, limits: &Limits) -> Result<Don
     }
     let criterion = criterion(cut, limits);
     let mut modules = Vec::with_capacity(before.len());
-    for (adapter, path, alpha, pair, total) in before {
+    for (adapter, path, alpha, pair) in before {
         let (side, layer, _) = LoraSet::place(&path)?;
         let after = set.adapters.get(&adapter).and_then(|of| of.get(&path));
         let left = match after {
             Some(m) => m.pair()?,
             None => pair.keep_components(&[]),
         };
-        let entries_kept = alive(&set, &adapter, &path)?;
+        let entries = pair.lora_b.len() as u64;
+        let entries_kept = left.lora_b.iter().filter(|v| **v != 0.0).count() as u64;
         modules.push(LoraModuleRecord {
             module: path.strip_prefix("model.").unwrap_or(&path).to_string(),
             side: side.to_string(),
@@ -162,9 +154,9 @@ pub fn prune(original: LoraSet, cut: Option<Cut>, limits: &Limits) -> Result<Don
             alpha_before: alpha,
             alpha_after: after.map_or(0.0, |m| m.alpha),
             importance: round6(pair.energy().sqrt()),
-            entries: total,
+            entries,
             entries_kept,
-            kept_frac: round6(entries_kept as f64 / total.max(1) as f64),
+            kept_frac: round6(entries_kept as f64 / entries.max(1) as f64),
             // Most pairs of a report are as they were.
             error: if left == pair { 0.0 } else { round6(pair.relative_error(&left)) },
             params_before: pair.num_params(),

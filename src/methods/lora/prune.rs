@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::set::{LoraModule, LoraSet, place_of};
+use super::set::{LoraModule, LoraSet};
 use crate::autograd::{Gradients, Parameter};
 use crate::error::{Error, Result};
 use crate::formats::neurons::Side;
@@ -150,7 +150,7 @@ impl PruneMasks {
         let mut pools: BTreeMap<PoolKey<'_>, Vec<usize>> = BTreeMap::new();
         let places = set.adapters.iter().flat_map(|(a, of)| of.keys().map(move |p| (a, p)));
         for (i, (adapter, path)) in places.enumerate() {
-            let (side, layer) = place_of(path)?;
+            let (side, layer, _) = LoraSet::place(path)?;
             let both: &[bool] = match (what, unit) {
                 (PruneWhat::Ab, PruneUnit::Entry) => &[false, true],
                 _ => &[false],

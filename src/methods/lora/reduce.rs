@@ -7,8 +7,8 @@ use super::plan::{Balance, Candidate, plan};
 use super::set::{LoraModule, LoraSet};
 use super::shrink::Pair;
 use super::{LoraUse, UnknownLanguage};
-use crate::error::{Error, Result};
-use crate::formats::lora::split_path;
+use crate::error::Result;
+use crate::formats::lora::module_path;
 use crate::formats::lora_placement::{Index, Layer, Placement, SHARED};
 use crate::formats::neurons::Side;
 use crate::kernels::storage::values;
@@ -32,15 +32,6 @@ pub enum RankMethod {
     Svd,
     /// The most important rows of A with their columns of B, unchanged
     Components,
-}
-
-impl RankMethod {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Svd => "svd",
-            Self::Components => "components",
-        }
-    }
 }
 
 /// A pair by adapter and full module path.
@@ -213,7 +204,7 @@ impl LoraSet {
                                 }
                             }),
                     };
-                    let path = crate::formats::lora::module_path(side, i, module);
+                    let path = module_path(side, i, module);
                     if let Some(pair) = pair {
                         modules.insert(path.clone(), LoraModule::from_pair(SHARED, &path, pair)?);
                         own.insert(module.clone(), Index::Shared);
@@ -231,10 +222,5 @@ impl LoraSet {
             adapters.insert(SHARED.to_string(), modules);
         }
         Ok(Self { placement, adapters, dropout: self.dropout })
-    }
-
-    /// Side, layer and module of a pair's path.
-    pub fn place(path: &str) -> Result<(Side, usize, &str)> {
-        split_path(path).ok_or_else(|| Error::bug(format!("`{path}` is no module")))
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use super::choose::LayerUse;
-use crate::autograd::{Gate, LowRank, Parameter};
+use super::choose::{LayerUse, LoraUse};
+use crate::autograd::{Gate, LowRank, Parameter, Value};
 use crate::error::{Error, Result};
-use crate::formats::lora::{LoraFiles, split_path};
+use crate::formats::lora::{LoraFiles, module_path, split_path};
 use crate::formats::lora_placement::{Index, Placement};
 use crate::formats::neurons::Side;
 use crate::formats::peft::{Adapter, Module, Shapes};
@@ -66,7 +66,10 @@ pub struct LoraSet {
     pub dropout: f64,
 }
 
-/// A tensor's part inside the slice: rows and columns to take of `[rows, columns]`.
+/// Weights of a mixture by side, layer and module within it.
+type GateOf<'a> = dyn Fn(Side, usize, &str) -> Option<Value> + 'a;
+
+/// First coordinate and number of coordinates that updates have of an axis this long.
 fn window(slice: Option<(usize, usize)>, whole: usize) -> (usize, usize) {
     slice.unwrap_or((0, whole))
 }
@@ -153,6 +156,11 @@ impl LoraSet {
         Ok(LoraFiles { placement: self.placement.clone(), adapters })
     }
 
+    /// Side, layer and module of a pair's path.
+    pub fn place(path: &str) -> Result<(Side, usize, &str)> {
+        split_path(path).ok_or_else(|| Error::bug(format!("`{path}` is no module")))
+    }
+
     /// Takes the values of a set of the same names and shapes.
     pub fn copy_values(&self, from: &Self) -> Result<()> {
         for (to, from) in self.parameters().zip(from.parameters()) {
@@ -187,12 +195,8 @@ impl LoraSet {
     }
 
     /// What a direction's layers do differently. `gate` gives the trained weights of a module's
-    /// mixture, source first; without one the placement's weights are used.
-    pub fn parts(
-        &self,
-        used: &super::LoraUse,
-        gate: &dyn Fn(Side, usize, &str) -> Option<crate::autograd::Value>,
-    ) -> DirectionParts {
+    /// mixture, `[2]`, source first; without one the placement's weights are used.
+    pub fn parts(&self, used: &LoraUse, gate: &GateOf<'_>) -> DirectionParts {
         let side = |side: Side, used: &[LayerUse]| -> Vec<LayerParts> {
             let layers = self.placement.side(side).iter().zip(used).enumerate();
             layers
@@ -221,9 +225,9 @@ impl LoraSet {
         module: &str,
         index: Index,
         used: &LayerUse,
-        gate: &dyn Fn(Side, usize, &str) -> Option<crate::autograd::Value>,
+        gate: &GateOf<'_>,
     ) -> Vec<LowRank> {
-        let path = crate::formats::lora::module_path(side, layer, module);
+        let path = module_path(side, layer, module);
         let mut updates = Vec::new();
         let mut add = |adapter: Option<&str>, weight: f32, gate: Option<Gate>| {
             // A module that is not there was pruned away, or the direction does without.
@@ -252,13 +256,6 @@ impl LoraSet {
         }
         updates
     }
-}
-
-/// Side and layer of a parameter's module, for pools.
-pub(super) fn place_of(path: &str) -> Result<(Side, usize)> {
-    let (side, layer, _) =
-        split_path(path).ok_or_else(|| Error::bug(format!("`{path}` is no module")))?;
-    Ok((side, layer))
 }
 
 fn cut_columns(v: &[f32], width: usize, start: usize, kept: usize) -> Vec<f32> {
