@@ -12,9 +12,11 @@
 //!   feeds is not recorded.
 
 mod feed_forward;
+mod generated;
 mod gradients;
 mod low_rank;
 mod ops;
+mod rows;
 mod tape;
 
 pub use feed_forward::FeedForwardWeights;

@@ -28,7 +28,12 @@ use crate::text::{
 /// lines), trains a tokenizer with a mark for each language, and writes a model with random
 /// weights in the layout of M2M-100, which transformers and CTranslate2 load too.
 ///
+/// With `--from` it copies a model whose tokenizer then knows more languages: each new mark
+/// begins with the embedding of another one, and everything old translates as before.
+///
 /// Example: isogloss init -o model --preset tiny --vocab-size 2000 train.jsonl
+///
+/// Example: isogloss init -o wider --from model --new-language nl=de --new-language bg=ru
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Parallel text to train the tokenizer on; `-` or nothing reads standard input
@@ -82,8 +87,11 @@ pub struct Args {
 
     #[command(flatten)]
     pub shape: shape::ShapeArgs,
+    #[command(flatten)]
+    pub extend: extend::ExtendArgs,
 }
 
+pub mod extend;
 pub mod shape;
 
 impl Args {
@@ -138,6 +146,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     refuse_existing(&args.output, context.force)?;
     refuse_foreign(&args.output)?;
+    if let Some(from) = &args.extend.from {
+        return extend::run(from, args, context);
+    }
     check_flags(args)?;
     let mut config = args.shape.config(args.vocab_size().unwrap_or(8000))?;
     let tokenizer = match &args.tokenizer {

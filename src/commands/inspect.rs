@@ -13,6 +13,7 @@ use crate::formats::hf;
 use crate::io::{Input, LineReader, Output};
 use crate::report::facts_text;
 
+mod adapters;
 mod documents;
 mod lines;
 mod lora;
@@ -144,8 +145,11 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
     if has(hf::CONFIG) {
         return model::directory(path, options);
     }
-    if has(crate::formats::lora_placement::FILE) {
+    if has(crate::formats::placement::FILE) {
         return lora::set(path, options);
+    }
+    if has(crate::formats::adapters::FILE) {
+        return adapters::set(path, options);
     }
     if has("adapter_config.json") {
         return documents::adapter_directory(path, options);
@@ -177,7 +181,8 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
         e.found(format!("{}{more}", names[..names.len().min(6)].join(", ")))
     };
     Err(e.expected(
-        "config.json (model), checkpoints (training run), placement.json or adapter_config.json",
+        "config.json (model), checkpoints (training run), placement.json, adapters.json or \
+         adapter_config.json",
     ))
 }
 

@@ -1,9 +1,14 @@
 //! `isogloss train`: train or fine-tune a model.
 
+mod adapter_args;
+mod adapters;
 mod args;
 mod dry_run;
+mod hyper;
+mod indexed;
 mod lora;
 mod lora_args;
+mod method;
 mod observer;
 mod scorer;
 
@@ -22,19 +27,22 @@ use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::formats::provenance::{Parent, Provenance, display_name, hex, short};
 use crate::io::Input;
-use crate::methods::lora::{LoraSet, UnknownLanguage};
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, LoraTraining, LrSchedule, ModelSource, ParameterGroup, RunDir,
+    Adam, AdamSettings, Corpus, LrSchedule, ModelSource, ParameterGroup, RunDir,
     RunState, STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
     TrainerOptions, differences, is_trained, read_moments, read_state, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
+use method::NewMethod;
 use observer::TrainObserver;
 use scorer::ValidMetrics;
+
+/// Width of adapters, unless it is given.
+const DEFAULT_BOTTLENECK: usize = 64;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
@@ -98,16 +106,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?,
     ));
 
-    let new_lora = match args.method {
-        Method::Full => None,
-        Method::Lora => {
-            // Pairs for what is trained: a language of the held-out text alone would have none.
-            let directions = corpus.directions.iter().map(|d| d.direction.clone()).collect();
-            Some(args.lora.create(args, context, &base, &base_sha256, &directions)?)
-        }
+    let new = NewMethod::create(args, context, &base, &base_sha256, &corpus)?;
+    let train_base = args.adapters.base_groups(args.method)?;
+    let trained = |name: &str| match &new {
+        None => is_trained(name, &freeze, &train_only),
+        Some(_) => train_base.iter().any(|g| g.holds(name)),
     };
-    let trained = |name: &str| new_lora.is_none() && is_trained(name, &freeze, &train_only);
-    if new_lora.is_none() && !parameter_shapes(&config).keys().any(|name| trained(name)) {
+    let trains_base = parameter_shapes(&config).keys().any(|name| trained(name));
+    if new.is_none() && !trains_base {
         return Err(
             Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
         );
@@ -116,7 +122,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         let plan = Plan {
             corpora: [("train", Some(&*corpus)), ("valid", valid.as_ref())],
             masks: masks.as_ref(),
-            lora: new_lora.as_ref(),
+            method: new.as_ref(),
         };
         return dry_run(args, context, &base, &plan, &trained);
     }
@@ -128,42 +134,31 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         base_sha256: &base_sha256,
         config_sha256: &config_sha256,
         masks_sha256: masks.as_ref().map(|m| m.sha256.as_str()),
-        lora_sha256: new_lora.as_ref().map(|l| l.sha256.as_str()),
+        method_sha256: new.as_ref().map(NewMethod::sha256),
         num_examples: corpus.num_examples(),
     };
     let (run, resumed) = open_run(args, context, &identity)?;
     let latest = run.latest()?;
     let from = match (&latest, &weights) {
-        (Some(dir), _) if new_lora.is_none() => Checkpoint::open(dir)?,
+        (Some(dir), _) if trains_base => Checkpoint::open(dir)?,
         (_, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
         (_, None) => Checkpoint::open(base.dir())?,
     };
     let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
     drop(from);
-    let lora_parents = new_lora.as_ref().map_or_else(Vec::new, |l| l.parents.clone());
-    let lora_sha256 = new_lora.as_ref().map(|l| l.sha256.clone());
-    let mut lora = match new_lora {
+    let first_slot = set.trainable().count();
+    let parents = new.as_ref().map_or_else(Vec::new, |m| m.parents().to_vec());
+    let method_sha256 = new.as_ref().map(|m| m.sha256().to_string());
+    let mut method = match new {
         None => None,
         Some(new) => {
-            let num_params = new.set.num_params();
-            context.report.status(format!(
-                "LoRA: {num_params} parameters ({:.2}% of the model) in {} adapters",
-                100.0 * num_params as f64 / set.num_values() as f64,
-                new.set.adapters.len(),
-            ));
-            let new_set = new.set.clone();
-            Some(LoraTraining::new(
-                new.set,
-                new.gates,
-                new.pruning,
-                directions_of(&corpus, valid.as_ref(), &new_set, context).into_iter(),
-                (new.shapes, display_name(&args.model)),
-                0,
-            )?)
+            context.report.status(new.describe(set.num_values()));
+            let name = display_name(&args.model);
+            Some(new.training(&corpus, valid.as_ref(), context, (&config, name), first_slot)?)
         }
     };
-    if let (Some(lora), Some(dir)) = (&mut lora, &latest) {
-        lora.restore(dir)?;
+    if let (Some(method), Some(dir)) = (&mut method, &latest) {
+        method.restore(dir)?;
     }
     let adam = AdamSettings {
         beta1: args.beta1,
@@ -173,8 +168,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         decoupled: args.optimizer == OptimizerKind::Adamw,
     };
     let optimizer = match &latest {
-        Some(dir) => read_moments(dir, adam, trained_parameters(&set, lora.as_ref()))?,
-        None => Adam::new(adam, trained_parameters(&set, lora.as_ref())),
+        Some(dir) => read_moments(dir, adam, trained_parameters(&set, method.as_deref()))?,
+        None => Adam::new(adam, trained_parameters(&set, method.as_deref())),
     };
     let mut sampler = Sampler::new(
         corpus.clone(),
@@ -191,10 +186,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
         "{} parameters trained{}, {} pairs in {} directions{}",
-        trained_parameters(&set, lora.as_ref()).map(|p| p.tensor.elem_count()).sum::<usize>(),
-        match &lora {
-            Some(_) => format!(" beside {} frozen ones", set.num_values()),
-            None => format!(" of {}", set.num_values()),
+        trained_parameters(&set, method.as_deref()).map(|p| p.tensor.elem_count()).sum::<usize>(),
+        match set.num_values() - set.trainable().map(|p| p.tensor.elem_count()).sum::<usize>() {
+            frozen if method.is_some() => format!(" beside {frozen} frozen ones"),
+            _ => format!(" of {}", set.num_values()),
         },
         corpus.num_examples(),
         corpus.directions.len(),
@@ -219,7 +214,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             seed: context.seed,
         },
         parts,
-        lora,
+        method,
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
@@ -268,7 +263,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect(),
             seed: context.seed,
-            parents: lora_parents
+            parents: parents
                 .into_iter()
                 .map(Some)
                 .chain([
@@ -303,7 +298,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         base_sha256,
         config_sha256,
         masks_sha256: masks.as_ref().map(|m| m.sha256.clone()),
-        lora_sha256,
+        method_sha256,
     };
     let best = session.run(resumed, &mut observer);
     let closed = observer.close();
@@ -338,7 +333,7 @@ struct Identity<'a> {
     base_sha256: &'a str,
     config_sha256: &'a str,
     masks_sha256: Option<&'a str>,
-    lora_sha256: Option<&'a str>,
+    method_sha256: Option<&'a str>,
     num_examples: usize,
 }
 
@@ -357,40 +352,9 @@ impl Identity<'_> {
         compare("base model", Some(&state.base_sha256), Some(self.base_sha256));
         compare("configuration", state.config_sha256.as_deref(), Some(self.config_sha256));
         compare("neuron masks", state.masks_sha256.as_deref(), self.masks_sha256);
-        compare("LoRA", state.lora_sha256.as_deref(), self.lora_sha256);
+        compare("what is trained", state.method_sha256.as_deref(), self.method_sha256);
         changed
     }
-}
-
-/// All directions, with what to do where they have no LoRA: a direction of the held-out text may run
-/// the base model, and that is said.
-fn directions_of(
-    train: &Corpus,
-    valid: Option<&Corpus>,
-    set: &LoraSet,
-    context: &Context,
-) -> BTreeMap<Direction, UnknownLanguage> {
-    let own = |c: &Corpus| c.directions.iter().map(|d| d.direction.clone()).collect::<Vec<_>>();
-    let mut out: BTreeMap<Direction, UnknownLanguage> =
-        own(train).into_iter().map(|d| (d, UnknownLanguage::Error)).collect();
-    for d in valid.map(own).unwrap_or_default() {
-        if out.contains_key(&d) {
-            continue;
-        }
-        let unknown = match set.choose(&d.src_lang, &d.tgt_lang, UnknownLanguage::Error) {
-            Ok(_) => UnknownLanguage::Error,
-            Err(e) => {
-                context.report.warning(
-                    &Error::data(format!("the held-out direction `{d}` is not all trained"))
-                        .cause(e.message().to_string())
-                        .hint("the base model stands in for it"),
-                );
-                UnknownLanguage::Base
-            }
-        };
-        out.insert(d, unknown);
-    }
-    out
 }
 
 /// What each direction of the text does differently. Every direction must have a mask, or a rule
@@ -453,7 +417,7 @@ fn open_run(
         }
         let from = match args.method {
             Method::Full => "-m",
-            Method::Lora => "--init-from",
+            _ => "--init-from",
         };
         if let (Some(every), true) =
             (state.settings.get("prune_every"), args.lora.prune_every.is_none())
@@ -508,6 +472,26 @@ fn catch_signals() -> Result<()> {
             })
         }
         .map_err(|e| Error::environment("cannot catch signals").cause(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Says how much of `--init-from` was of use.
+fn say_taken(taken: usize, all: usize, dir: &Path, context: &Context) -> Result<()> {
+    if taken == 0 {
+        return Err(Error::artifact("nothing of it fits what is to be trained")
+            .at(dir)
+            .flag("--init-from")
+            .hint("languages, sizes and places must be the same"));
+    }
+    if taken < all {
+        context.report.warning(
+            &Error::artifact("not all that is trained is there to begin from")
+                .at(dir)
+                .flag("--init-from")
+                .found(format!("{taken} of {all} tensors taken over"))
+                .hint("the others begin anew"),
+        );
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::exit::Outcome;
 use crate::formats::provenance::TOOL;
 use crate::io::{Input, Output};
 use crate::methods::Provider;
-use crate::methods::lora::UnknownLanguage;
+use crate::methods::UnknownLanguage;
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::hf;
-use super::lora_placement::{FILE as PLACEMENT, Index, Layer, Placement, SHARED};
+use super::placement::{FILE as PLACEMENT, Index, Layer, Placement, SHARED};
 use super::neurons::Side;
 use super::peft::{self, Adapter, Shapes};
 use super::provenance::{Provenance, short};

@@ -37,7 +37,7 @@ impl Data<'_> {
             Self::Raw(d, _) => format!("{d:?}"),
         }
     }
-    fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         match self {
             Self::F32(v) => v.len() * 4,
             Self::U8(v) => v.len(),

@@ -206,7 +206,7 @@ impl MaskProvider {
                 .get(group)
                 .ok_or_else(|| Error::bug(format!("group `{group}` has no masks")))?;
             let parts =
-                |m: &NeuronMask| LayerParts { neurons: Some(m.clone()), low_rank: BTreeMap::new() };
+                |m: &NeuronMask| LayerParts { neurons: Some(m.clone()), ..LayerParts::default() };
             Ok(masks[side].iter().map(parts).collect())
         };
         let (encoder, decoder) = (side(masks.encoder(), 0)?, side(masks.decoder(), 1)?);

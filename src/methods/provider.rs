@@ -1,6 +1,7 @@
 //! What a direction does differently, from all the parts a model runs with.
 
-use super::lora::{LayerUse, LoraSet, LoraUse, UnknownLanguage};
+use super::lora::LoraSet;
+use super::placed::{LayerUse, SetUse, UnknownLanguage};
 use super::{MaskProvider, MaskUse};
 use crate::error::Result;
 use crate::formats::neurons::Side;
@@ -17,7 +18,7 @@ pub struct Provider {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirectionUse {
     pub masks: MaskUse,
-    pub lora: LoraUse,
+    pub lora: SetUse,
 }
 
 /// What one layer depends on: its mask's group, and adapters.
@@ -37,7 +38,7 @@ impl Provider {
         };
         let lora = match &self.lora {
             Some((set, unknown)) => set.choose(src_lang, tgt_lang, *unknown)?,
-            None => LoraUse::default(),
+            None => SetUse::default(),
         };
         Ok(DirectionUse { masks, lora })
     }
@@ -48,7 +49,7 @@ impl Provider {
             None => DirectionParts::none(config),
         };
         if let Some((set, _)) = &self.lora {
-            parts.add_low_rank(set.parts(&used.lora, &|_, _, _| None));
+            parts.add(set.parts(&used.lora, &|_, _, _| None));
         }
         Ok(parts)
     }

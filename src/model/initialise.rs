@@ -10,15 +10,12 @@
 //! parameters in another order, changes no other value.
 
 use std::collections::BTreeMap;
-use std::f64::consts::TAU;
 
-use rand::RngCore;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::checkpoint::{SHARED, parameter_shapes};
 use super::config::ModelConfig;
-use crate::random::named_rng;
+use crate::random::{named_rng, normal, uniform};
 
 /// How weights are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
@@ -93,27 +90,6 @@ fn xavier_bound(name: &str, shape: &[usize]) -> f64 {
     let bound = (6.0 / fans as f64).sqrt();
     let projects = ["q_proj.weight", "k_proj.weight", "v_proj.weight"];
     if projects.iter().any(|p| name.ends_with(p)) { bound / 2f64.sqrt() } else { bound }
-}
-
-/// `n` draws between `-bound` and `bound`, rounded to f32.
-fn uniform(rng: &mut ChaCha8Rng, n: usize, bound: f64) -> Vec<f32> {
-    let mut unit = || (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    (0..n).map(|_| (bound * (2.0 * unit() - 1.0)) as f32).collect()
-}
-
-/// `n` draws of `normal(0, std)` by Box and Muller (1958), rounded to f32.
-fn normal(rng: &mut ChaCha8Rng, n: usize, std: f64) -> Vec<f32> {
-    // 53 random bits in (0, 1]: the logarithm is finite.
-    let mut uniform = || ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    let mut out = Vec::with_capacity(n + 1);
-    while out.len() < n {
-        let radius = std * (-2.0 * uniform().ln()).sqrt();
-        let (sin, cos) = (TAU * uniform()).sin_cos();
-        out.push((radius * cos) as f32);
-        out.push((radius * sin) as f32);
-    }
-    out.truncate(n);
-    out
 }
 
 #[cfg(test)]

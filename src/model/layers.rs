@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::config::ModelConfig;
 use super::parameters::ParameterSet;
-use super::seam::LayerParts;
+use super::seam::{LayerParts, Position};
 use crate::autograd::{AttentionSpec, FeedForwardWeights, Parameter, Tape, Value};
 use crate::error::Result;
 use crate::kernels::dropout::Dropout;
@@ -106,6 +106,8 @@ impl LayerNorm {
 /// Multi-head attention with its norm: `self_attn` or `encoder_attn`.
 struct Attention {
     heads: usize,
+    /// Where an adapter on its output is placed.
+    position: Position,
     norm: LayerNorm,
     q_proj: Linear,
     k_proj: Linear,
@@ -129,6 +131,7 @@ impl Attention {
         let name = if cross { "encoder_attn" } else { "self_attn" };
         Ok(Self {
             heads,
+            position: if cross { Position::CrossAttention } else { Position::Attention },
             norm: LayerNorm::new(set, &format!("{layer}.{name}_layer_norm"))?,
             q_proj: m("self_attn.q_proj", "encoder_attn.q_proj")?,
             k_proj: m("self_attn.k_proj", "encoder_attn.k_proj")?,
@@ -161,7 +164,7 @@ impl Attention {
         };
         let a = tape.attention(&q, &k, &v, spec)?;
         let o = self.out_proj.forward(pass, &a, parts, false)?;
-        tape.residual(x, &o, pass.noise.dropout(pass.config.dropout))
+        end_block(pass, x, &o, parts, self.position)
     }
 }
 
@@ -206,7 +209,26 @@ impl FeedForward {
                 self.fc2.forward(pass, &h, parts, false)?
             }
         };
-        tape.residual(x, &h, pass.noise.dropout(pass.config.dropout))
+        end_block(pass, x, &h, parts, Position::FeedForward)
+    }
+}
+
+/// `x + dropout(h)`: the residual connection of a block, with an adapter on `dropout(h)` where the
+/// layer has one there (Hyper-X: behind the dropout, before the addition).
+fn end_block(
+    pass: &Pass<'_>,
+    x: &Value,
+    h: &Value,
+    parts: &LayerParts,
+    position: Position,
+) -> Result<Value> {
+    let dropout = pass.noise.dropout(pass.config.dropout);
+    match parts.adapters.get(&position) {
+        None => pass.tape.residual(x, h, dropout),
+        Some(adapter) => {
+            let h = pass.tape.dropout(h, dropout)?;
+            pass.tape.residual(x, &adapter.forward(pass.tape, &h)?, Dropout::NONE)
+        }
     }
 }
 
@@ -248,6 +270,10 @@ impl Layer {
         if let Some(cross) = &self.encoder_attn {
             x = cross.forward(pass, &x, memory, false, parts)?;
         }
-        self.feed_forward.forward(pass, &x, parts)
+        let x = self.feed_forward.forward(pass, &x, parts)?;
+        match parts.adapters.get(&Position::Layer) {
+            None => Ok(x),
+            Some(adapter) => adapter.forward(pass.tape, &x),
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! Fan et al. 2021, "Beyond English-Centric Multilingual Machine Translation"; names and
 //! layout as in the published checkpoints (`transformers`, `modeling_m2m_100.py`).
 
+mod adapter;
 pub mod checkpoint;
 pub mod config;
+pub mod grow;
 pub mod inference;
 pub mod initialise;
 mod layers;
@@ -13,6 +15,7 @@ mod m2m100;
 mod parameters;
 mod ragged;
 pub mod seam;
+mod tagging;
 
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
@@ -21,3 +24,4 @@ pub use m2m100::{M2m100, Teacher, TrainingLoss};
 pub use parameters::ParameterSet;
 pub use ragged::Ragged;
 pub use seam::DirectionParts;
+pub use tagging::{IGNORED, TagLoss, TagWeights, Tagged};

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::ModelConfig;
+use crate::autograd::Value;
 pub use crate::autograd::{Gate, LowRank};
+pub use crate::formats::adapters::{NormPlace, Position};
 
 /// The neurons a direction uses of one feed-forward block: a mask on the rows of `fc1.weight`,
 /// and on nothing else (Tan et al. 2024).
@@ -35,6 +37,23 @@ impl NeuronMask {
     }
 }
 
+/// A bottleneck adapter (Houlsby et al. 2019; Bapna and Firat 2019), stored or generated:
+/// `x + up relu(down norm(x) + down_bias) + up_bias`, or with the norm around what is added.
+#[derive(Clone, Debug)]
+pub struct BottleneckAdapter {
+    /// `[bottleneck, d_model]`
+    pub down: Value,
+    /// `[bottleneck]`
+    pub down_bias: Value,
+    /// `[d_model, bottleneck]`
+    pub up: Value,
+    /// `[d_model]`
+    pub up_bias: Value,
+    pub norm: NormPlace,
+    /// Scale and shift of the norm, `[d_model]` each; without them 1 and 0.
+    pub affine: Option<(Value, Value)>,
+}
+
 /// What one layer does differently. All empty for a plain model.
 #[derive(Clone, Debug, Default)]
 pub struct LayerParts {
@@ -43,6 +62,7 @@ pub struct LayerParts {
     /// Updates (Hu et al. 2022) by module path within the layer, such as `self_attn.q_proj` or
     /// `fc1`; those of one module add up.
     pub low_rank: BTreeMap<String, Vec<LowRank>>,
+    pub adapters: BTreeMap<Position, BottleneckAdapter>,
 }
 
 /// What all layers of both sides do differently for one direction.
@@ -53,13 +73,14 @@ pub struct DirectionParts {
 }
 
 impl DirectionParts {
-    /// Takes the updates of low rank of `other`, a part of the same model.
-    pub fn add_low_rank(&mut self, other: Self) {
+    /// Takes the updates of low rank and the adapters of `other`, a part of the same model.
+    pub fn add(&mut self, other: Self) {
         let own = self.encoder.iter_mut().chain(&mut self.decoder);
         for (own, other) in own.zip(other.encoder.into_iter().chain(other.decoder)) {
             for (module, updates) in other.low_rank {
                 own.low_rank.entry(module).or_default().extend(updates);
             }
+            own.adapters.extend(other.adapters);
         }
     }
     /// A plain model: nothing is different.

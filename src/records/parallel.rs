@@ -193,7 +193,7 @@ impl Iterator for ParallelReader {
     }
 }
 
-fn text_field(map: &Map<String, Value>, name: &str) -> Result<Option<String>> {
+pub(super) fn text_field(map: &Map<String, Value>, name: &str) -> Result<Option<String>> {
     match map.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(s)) => Ok(Some(s.clone())),
@@ -204,7 +204,7 @@ fn text_field(map: &Map<String, Value>, name: &str) -> Result<Option<String>> {
     }
 }
 
-fn kind_of(v: &Value) -> &'static str {
+pub(super) fn kind_of(v: &Value) -> &'static str {
     match v {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

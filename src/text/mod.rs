@@ -1,5 +1,6 @@
 //! Languages, tokenizer, length buckets.
 
+mod add_languages;
 mod bpe_trainer;
 mod direction;
 mod iso639;
@@ -8,7 +9,9 @@ mod sample;
 mod tokenizer;
 mod train_tokenizer;
 mod unigram_trainer;
+mod words;
 
+pub use add_languages::{Mark, NewMark, add_languages};
 pub use direction::Direction;
 pub use languages::{Languages, check_language_code, is_language_code, language_of_mark, mark_of};
 pub use sample::CorpusSample;
@@ -17,3 +20,4 @@ pub use train_tokenizer::{
     SPECIAL_TOKENS, TokenizerKind, TokenizerOptions, TrainedTokenizer, tokenizer_config,
     train_tokenizer,
 };
+pub use words::EncodedWords;

@@ -172,12 +172,19 @@ impl TextTokenizer {
     pub fn unk_id(&self) -> Option<u32> {
         self.unk_id
     }
+    pub fn eos_id(&self) -> u32 {
+        self.eos_id
+    }
     pub fn has_byte_fallback(&self) -> bool {
         self.byte_fallback
     }
     /// The piece of an id; none for ids without one (padding of the vocabulary).
     pub fn piece(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
+    }
+    /// The id of a piece, as the vocabulary spells it.
+    pub fn id_of_piece(&self, piece: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(piece)
     }
     /// Special tokens and language marks.
     pub fn is_control(&self, id: u32) -> bool {

@@ -1,15 +1,21 @@
-//! Parallel text in memory as token ids, grouped by direction.
+//! Text in memory as token ids: parallel text by direction, and by language what tasks beside
+//! translation are trained on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod denoising;
+mod parallel;
+mod tagging;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::task::Task;
 use crate::error::{Error, Result};
 use crate::formats::provenance::hex;
 use crate::io::Input;
-use crate::records::{ParallelReader, ParallelRecord, ReadOptions};
-use crate::text::{Direction, TextTokenizer};
+use crate::records::{InputFormat, ReadOptions};
+use crate::text::Direction;
 
 /// What to do with a sentence that has more tokens than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -39,7 +45,20 @@ pub struct CorpusOptions {
     pub keep_text: bool,
 }
 
-/// One pair in one direction, as indices of sentences.
+/// How the text of a task beside translation is read.
+#[derive(Clone, Debug)]
+pub struct TextOptions {
+    /// By extension and content when none is given; tagged text is always JSON Lines.
+    pub format: Option<InputFormat>,
+    /// Language of text that names none.
+    pub lang: Option<String>,
+    /// Tokens of a sentence, marks included.
+    pub max_len: usize,
+    pub on_long: OnLong,
+}
+
+/// One pair in one direction, as indices of sentences. In tasks of one language both are the same
+/// clean sentence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Example {
     pub src: u32,
@@ -49,10 +68,20 @@ pub struct Example {
     pub record: u32,
 }
 
+/// What one task has in one direction: a lane. Batches hold examples of one lane only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DirectionExamples {
+    pub task: Task,
+    /// From a language to itself in tasks beside translation.
     pub direction: Direction,
     pub examples: Vec<Example>,
+}
+
+impl DirectionExamples {
+    /// `en-de`, `denoise:fi` or `tag:fi`.
+    pub fn name(&self) -> String {
+        self.task.lane_name(&self.direction)
+    }
 }
 
 /// What was left out, and why.
@@ -63,21 +92,31 @@ pub struct CorpusSummary {
     pub num_long: u64,
     pub num_unk: u64,
     pub num_tokens: u64,
+    /// Tagged words that are trained on.
+    pub num_words: u64,
+    /// Tagged words that are not, because the tokenizer has no piece for them.
+    pub num_dropped: u64,
 }
 
-/// Tokenized parallel text. A sentence is `[mark, pieces, eos]`, the same as source and as
-/// target, and is stored once for both directions.
+/// Tokenized text. A sentence is `[mark, pieces, eos]`, the same as source and as target, and is
+/// stored once for both directions.
 pub struct Corpus {
     tokens: Vec<u32>,
     /// `[sentences + 1]`.
     offsets: Vec<u64>,
-    /// Sorted by direction.
+    /// Index of a token's tag, else [`IGNORED`](crate::model::IGNORED); as long as the tokens of
+    /// the last tagged sentence reach.
+    labels: Vec<u16>,
+    /// The tag set of tagged text.
+    pub tags: Vec<String>,
+    /// Sorted by task and direction.
     pub directions: Vec<DirectionExamples>,
     /// Index of the file and one-based line of each record.
     places: Vec<(u32, u32)>,
     files: Vec<String>,
     /// Of each sentence, where it was asked for.
     texts: Vec<String>,
+    /// Of the parallel text.
     pub summary: CorpusSummary,
     any_weight: bool,
 }
@@ -86,10 +125,13 @@ pub struct Corpus {
 const WINDOW: usize = 8192;
 
 impl Corpus {
-    fn empty() -> Self {
+    /// No text, to add that of tasks to.
+    pub fn empty() -> Self {
         Self {
             tokens: Vec::new(),
             offsets: vec![0],
+            labels: Vec::new(),
+            tags: Vec::new(),
             directions: Vec::new(),
             places: Vec::new(),
             files: Vec::new(),
@@ -99,201 +141,45 @@ impl Corpus {
         }
     }
 
-    /// All text at once; `progress` is told how many records were read.
-    pub fn read(
-        inputs: &[Input],
-        tokenizer: &TextTokenizer,
-        options: &CorpusOptions,
-        mut progress: impl FnMut(u64),
-    ) -> Result<Self> {
-        let mut this = Self::empty();
-        let mut by_direction: BTreeMap<Direction, Vec<Example>> = BTreeMap::new();
-        windows(inputs, options, |window, input| {
-            let name = input.name().display().to_string();
-            if this.files.last() != Some(&name) {
-                this.files.push(name);
+    fn begin_file(&mut self, input: &Input) {
+        let name = input.name().display().to_string();
+        if self.files.last() != Some(&name) {
+            self.files.push(name);
+        }
+    }
+
+    /// A record of the file that was begun last.
+    fn add_place(&mut self, line: u64) -> u32 {
+        let file = self.files.len().saturating_sub(1) as u32;
+        self.places.push((file, line.min(u64::from(u32::MAX)) as u32));
+        self.places.len() as u32 - 1
+    }
+
+    /// Keeps the beginning of a sentence that is too long, and its end mark.
+    fn add_sentence(&mut self, ids: &[u32], max_len: usize) -> u32 {
+        match ids.split_last() {
+            Some((end, _)) if ids.len() > max_len => {
+                self.tokens.extend_from_slice(&ids[..max_len - 1]);
+                self.tokens.push(*end);
             }
-            let n = window.len() as u64;
-            this.add(window, input, tokenizer, options, &mut by_direction)?;
-            progress(n);
-            Ok(())
-        })?;
-        this.check(inputs, options, &by_direction.keys().cloned().collect())?;
-        this.take(by_direction, options);
-        Ok(this)
+            _ => self.tokens.extend_from_slice(ids),
+        }
+        self.offsets.push(self.tokens.len() as u64);
+        self.offsets.len() as u32 - 2
     }
 
-    /// The text piece by piece, each a corpus of its own with at most some thousands of records:
-    /// memory does not grow with the input. Returns what was left out of all of it.
-    pub fn read_in_windows(
-        inputs: &[Input],
-        tokenizer: &TextTokenizer,
-        options: &CorpusOptions,
-        mut each: impl FnMut(&Self) -> Result<()>,
-    ) -> Result<CorpusSummary> {
-        let mut this = Self::empty();
-        let mut seen = BTreeSet::new();
-        windows(inputs, options, |window, input| {
-            this = Self {
-                files: vec![input.name().display().to_string()],
-                summary: this.summary,
-                ..Self::empty()
-            };
-            let mut by_direction = BTreeMap::new();
-            this.add(window, input, tokenizer, options, &mut by_direction)?;
-            seen.extend(by_direction.keys().cloned());
-            this.take(by_direction, options);
-            each(&this)
-        })?;
-        this.check(inputs, options, &seen)?;
-        Ok(this.summary)
-    }
-
-    fn take(
-        &mut self,
-        mut by_direction: BTreeMap<Direction, Vec<Example>>,
-        options: &CorpusOptions,
-    ) {
-        if let Some(wanted) = &options.directions {
-            by_direction.retain(|d, _| wanted.contains(d));
-        }
-        self.directions = by_direction
-            .into_iter()
-            .map(|(direction, examples)| DirectionExamples { direction, examples })
-            .collect();
-    }
-
-    /// Whether there is text, and of every direction that was asked for.
-    fn check(
-        &self,
-        inputs: &[Input],
-        options: &CorpusOptions,
-        seen: &BTreeSet<Direction>,
-    ) -> Result<()> {
-        if self.summary.num_records == 0 {
-            let e = Error::data("no records to read");
-            return Err(match inputs.first() {
-                Some(i) => e.at(i.name()),
-                None => e,
-            });
-        }
-        if let Some(wanted) = &options.directions
-            && let Some(d) = wanted.iter().find(|d| !seen.contains(d))
-        {
-            let have: Vec<String> = seen.iter().map(ToString::to_string).collect();
-            return Err(Error::data(format!("the data has no pairs for direction `{d}`"))
-                .expected(have.join(", "))
-                .suggest(&d.to_string(), have.iter().map(String::as_str)));
-        }
-        if seen.is_empty() {
-            return Err(Error::data("no usable sentence pairs")
-                .found(format!(
-                    "{} records, {} with an empty side, {} too long",
-                    self.summary.num_records, self.summary.num_empty, self.summary.num_long
-                ))
-                .hint("`--max-len` and `--on-long cut` decide what is too long"));
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        window: Vec<ParallelRecord>,
-        input: &Input,
-        tokenizer: &TextTokenizer,
-        options: &CorpusOptions,
-        by_direction: &mut BTreeMap<Direction, Vec<Example>>,
-    ) -> Result<()> {
-        let before = self.tokens.len();
-        let mut items: Vec<(&str, &str)> = Vec::with_capacity(window.len() * 2);
-        let mut kept: Vec<&ParallelRecord> = Vec::with_capacity(window.len());
-        for r in &window {
-            self.summary.num_records += 1;
-            let place = |e: Error| e.at(input.name()).line(r.line);
-            let missing = |field: &str| {
-                place(Error::data(format!("record has no `{field}`")).field(field).hint(
-                    "a pair has src_lang, tgt_lang, src and tgt; \
-                     languages can be given with `--src-lang` and `--tgt-lang`",
-                ))
-            };
-            let src_lang = r.src_lang.as_deref().ok_or_else(|| missing("src_lang"))?;
-            let tgt_lang = r.tgt_lang.as_deref().ok_or_else(|| missing("tgt_lang"))?;
-            let src = r.src.as_deref().ok_or_else(|| missing("src"))?;
-            let tgt = r.refs.first().ok_or_else(|| missing("tgt"))?;
-            for (field, lang) in [("src_lang", src_lang), ("tgt_lang", tgt_lang)] {
-                tokenizer.languages().id_of(lang).map_err(|e| place(e.field(field)))?;
-            }
-            if src.trim().is_empty() || tgt.trim().is_empty() {
-                self.summary.num_empty += 1;
-                continue;
-            }
-            items.push((src_lang, src));
-            items.push((tgt_lang, tgt));
-            kept.push(r);
-        }
-        // One token more than allowed, to tell what is too long.
-        let encoded = tokenizer.encode_batch(&items, usize::MAX)?;
-        for (r, pair) in kept.iter().zip(encoded.chunks_exact(2)) {
-            let longest = pair.iter().map(|e| e.ids.len()).max().unwrap_or(0);
-            if longest > options.max_len {
-                self.summary.num_long += 1;
-                match options.on_long {
-                    OnLong::Skip => continue,
-                    OnLong::Cut => {}
-                    OnLong::Error => {
-                        return Err(Error::data("sentence is too long")
-                            .at(input.name())
-                            .line(r.line)
-                            .found(format!("{longest} tokens"))
-                            .expected(format!("at most {}", options.max_len))
-                            .hint("`--on-long cut` keeps the beginning, `--on-long skip` leaves it out"));
-                    }
+    /// Adds the examples of a task by language to the lanes there are.
+    fn add_lanes(&mut self, task: Task, by_lang: BTreeMap<String, Vec<Example>>) {
+        for (lang, examples) in by_lang {
+            let direction = Direction::new(lang.clone(), lang);
+            let key = (task, &direction);
+            match self.directions.binary_search_by(|d| (d.task, &d.direction).cmp(&key)) {
+                Ok(i) => self.directions[i].examples.extend(examples),
+                Err(i) => {
+                    self.directions.insert(i, DirectionExamples { task, direction, examples });
                 }
             }
-            let record = self.places.len() as u32;
-            self.places.push((self.files.len() as u32 - 1, r.line.min(u64::from(u32::MAX)) as u32));
-            let mut sentence = |e: &crate::text::Encoded| {
-                let mut ids = &e.ids[..];
-                let last = ids.last().copied();
-                if ids.len() > options.max_len {
-                    ids = &ids[..options.max_len - 1];
-                }
-                self.tokens.extend_from_slice(ids);
-                if ids.len() < e.ids.len() {
-                    self.tokens.extend(last);
-                }
-                self.summary.num_unk += u64::from(e.num_unk);
-                self.offsets.push(self.tokens.len() as u64);
-                self.offsets.len() as u32 - 2
-            };
-            let (src, tgt) = (sentence(&pair[0]), sentence(&pair[1]));
-            if options.keep_text {
-                self.texts.extend(r.src.clone());
-                self.texts.extend(r.refs.first().cloned());
-            }
-            let weight = r.weight.unwrap_or(1.0) as f32;
-            self.any_weight |= weight != 1.0;
-            let (Some(a), Some(b)) = (&r.src_lang, &r.tgt_lang) else { continue };
-            let direction = Direction::new(a.clone(), b.clone());
-            if options.both_directions || options.reverse {
-                by_direction.entry(direction.reversed()).or_default().push(Example {
-                    src: tgt,
-                    tgt: src,
-                    weight,
-                    record,
-                });
-            }
-            if options.both_directions || !options.reverse {
-                by_direction.entry(direction).or_default().push(Example {
-                    src,
-                    tgt,
-                    weight,
-                    record,
-                });
-            }
         }
-        self.summary.num_tokens += (self.tokens.len() - before) as u64;
-        Ok(())
     }
 
     /// Token ids of a sentence: `[mark, pieces, eos]`.
@@ -301,7 +187,13 @@ impl Corpus {
         let i = i as usize;
         &self.tokens[self.offsets[i] as usize..self.offsets[i + 1] as usize]
     }
-    /// A sentence as it was written, if [`CorpusOptions::keep_text`] was set.
+    /// For each token of a tagged sentence the index of its tag in [`Corpus::tags`], else
+    /// [`IGNORED`](crate::model::IGNORED). None for sentences behind the last tagged one.
+    pub fn labels(&self, i: u32) -> Option<&[u16]> {
+        let i = i as usize;
+        self.labels.get(self.offsets[i] as usize..self.offsets[i + 1] as usize)
+    }
+    /// A sentence of a pair as it was written, if [`CorpusOptions::keep_text`] was set.
     pub fn text(&self, i: u32) -> Option<&str> {
         self.texts.get(i as usize).map(String::as_str)
     }
@@ -315,7 +207,11 @@ impl Corpus {
     pub fn has_weights(&self) -> bool {
         self.any_weight
     }
-    /// Fingerprint of tokens, pairs and weights.
+    /// Whether a task has text here.
+    pub fn has(&self, task: Task) -> bool {
+        self.directions.iter().any(|d| d.task == task)
+    }
+    /// Fingerprint of tokens, pairs, weights and tags.
     pub fn sha256(&self) -> String {
         let mut hasher = Sha256::new();
         for t in &self.tokens {
@@ -325,12 +221,20 @@ impl Corpus {
             hasher.update(o.to_le_bytes());
         }
         for d in &self.directions {
-            hasher.update(d.direction.to_string());
+            hasher.update(d.name());
             for e in &d.examples {
                 hasher.update(e.src.to_le_bytes());
                 hasher.update(e.tgt.to_le_bytes());
                 hasher.update(e.weight.to_le_bytes());
             }
+        }
+        // Nothing more for parallel text alone, as it was before there were other tasks.
+        for t in &self.labels {
+            hasher.update(t.to_le_bytes());
+        }
+        for tag in &self.tags {
+            hasher.update((tag.len() as u64).to_le_bytes());
+            hasher.update(tag);
         }
         hex(&hasher.finalize())
     }
@@ -341,27 +245,60 @@ impl Corpus {
     }
 }
 
-/// Records of all inputs, some thousands at a time, none of two inputs together.
-fn windows(
-    inputs: &[Input],
-    options: &CorpusOptions,
-    mut each: impl FnMut(Vec<ParallelRecord>, &Input) -> Result<()>,
+/// The records of one input, some thousands at a time.
+fn in_windows<T>(
+    reader: &mut dyn Iterator<Item = Result<T>>,
+    mut each: impl FnMut(Vec<T>) -> Result<()>,
 ) -> Result<()> {
-    for input in inputs {
-        let mut reader = ParallelReader::open(input, options.read.clone())?;
-        loop {
-            let mut window = Vec::with_capacity(WINDOW);
-            while window.len() < WINDOW {
-                match reader.next_record()? {
-                    Some(r) => window.push(r),
-                    None => break,
-                }
+    loop {
+        let window = reader.take(WINDOW).collect::<Result<Vec<T>>>()?;
+        if window.is_empty() {
+            return Ok(());
+        }
+        each(window)?;
+    }
+}
+
+fn too_long(found: usize, max_len: usize) -> Error {
+    Error::data("sentence is too long")
+        .found(format!("{found} tokens"))
+        .expected(format!("at most {max_len}"))
+        .hint("`--on-long cut` keeps the beginning, `--on-long skip` leaves it out")
+}
+
+/// What is gathered from the text of a task.
+#[derive(Default)]
+struct Gathered {
+    summary: CorpusSummary,
+    by_lang: BTreeMap<String, Vec<Example>>,
+}
+
+impl Gathered {
+    fn add(&mut self, lang: &str, sentence: u32, record: u32) {
+        let example = Example { src: sentence, tgt: sentence, weight: 1.0, record };
+        match self.by_lang.get_mut(lang) {
+            Some(examples) => examples.push(example),
+            None => {
+                self.by_lang.insert(lang.to_string(), vec![example]);
             }
-            if window.is_empty() {
-                break;
-            }
-            each(window, input)?;
         }
     }
-    Ok(())
+
+    /// Whether there is a sentence.
+    fn check(&self, inputs: &[Input]) -> Result<()> {
+        if !self.by_lang.is_empty() {
+            return Ok(());
+        }
+        let s = &self.summary;
+        let e = match s.num_records {
+            0 => Error::data("no records to read"),
+            n => Error::data("no usable sentences")
+                .found(format!("{n} texts, {} empty, {} too long", s.num_empty, s.num_long))
+                .hint("`--max-len` and `--on-long cut` decide what is too long"),
+        };
+        Err(match inputs.first() {
+            Some(input) => e.at(input.name()),
+            None => e,
+        })
+    }
 }

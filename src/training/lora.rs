@@ -2,8 +2,10 @@
 //! gradual pruning, and its files in a checkpoint.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::parts::{Mean, TrainedParts};
+use super::task::Task;
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::formats::lora::LoraFiles;
@@ -12,8 +14,9 @@ use crate::formats::provenance::Provenance;
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
 use crate::io::write_bytes;
 use crate::kernels::storage::{change, values};
-use crate::methods::lora::{Gates, LoraSet, LoraUse, PruneMasks, Pruning, UnknownLanguage};
-use crate::model::DirectionParts;
+use crate::methods::lora::{Gates, LoraSet, PruneMasks, Pruning};
+use crate::methods::{SetUse, UnknownLanguage};
+use crate::model::{DirectionParts, Noise};
 use crate::records::{LoraPlacement, LoraPrune, TrainingRecord};
 use crate::text::Direction;
 
@@ -29,7 +32,7 @@ pub struct LoraTraining {
     pub masks: PruneMasks,
     shapes: Shapes,
     base_model: String,
-    uses: BTreeMap<Direction, LoraUse>,
+    uses: BTreeMap<Direction, SetUse>,
 }
 
 impl LoraTraining {
@@ -58,14 +61,64 @@ impl LoraTraining {
     }
 
     /// All trained parameters in slot order.
-    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+    fn trained(&self) -> impl Iterator<Item = &Parameter> {
         self.set.parameters().chain(self.gates.iter().flat_map(|g| g.logits.values()))
     }
 
-    /// Adds what a direction's layers do differently to `parts`.
-    pub fn add_parts(
+    fn read_set(&self, dir: &Path) -> Result<LoraSet> {
+        let files = LoraFiles::read(dir, &self.shapes)?;
+        LoraSet::from_files(&files, &self.shapes)
+    }
+
+    fn read_gates(
+        &self,
+        dir: &Path,
+        mut take: impl FnMut(&Parameter, Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(gates) = &self.gates else { return Ok(()) };
+        let file = TensorFile::open(&dir.join(STATE))?;
+        for p in gates.logits.values() {
+            take(p, file.f32_values(&p.name, Some(&[2]))?)?;
+        }
+        Ok(())
+    }
+
+    /// What weight learning has found, one record a gate.
+    fn placement_records(&self, step: u64) -> Result<Vec<TrainingRecord>> {
+        let Some(gates) = &self.gates else { return Ok(Vec::new()) };
+        let weights = gates.weights(&Tape::disabled())?;
+        weights
+            .iter()
+            .map(|(key, w)| {
+                let w = values(w.tensor())?;
+                let mut parts = key.splitn(3, '.');
+                let side = parts.next().unwrap_or_default().to_string();
+                let layer = parts.next().and_then(|l| l.parse().ok()).unwrap_or_default();
+                let round = |v: f32| (f64::from(v) * 1e6).round() / 1e6;
+                Ok(TrainingRecord::LoraPlacement(LoraPlacement {
+                    step,
+                    side,
+                    layer,
+                    module: parts.next().map(str::to_string),
+                    index: if w[1] > w[0] { "target" } else { "source" }.to_string(),
+                    weight_source: round(w[0]),
+                    weight_target: round(w[1]),
+                }))
+            })
+            .collect()
+    }
+}
+
+impl TrainedParts for LoraTraining {
+    fn parameters(&self) -> Box<dyn Iterator<Item = &Parameter> + '_> {
+        Box::new(self.trained())
+    }
+
+    fn add_parts(
         &self,
         tape: &Tape,
+        _noise: &Noise,
+        _task: Task,
         direction: &Direction,
         parts: &mut DirectionParts,
     ) -> Result<()> {
@@ -77,12 +130,12 @@ impl LoraTraining {
         let own = self.set.parts(used, &|side, layer, module| {
             self.gates.as_ref()?.of(weights.as_ref()?, side, layer, module).cloned()
         });
-        parts.add_low_rank(own);
+        parts.add(own);
         Ok(())
     }
 
     /// Prunes when a period begins with update `step`; says what is gone then.
-    pub fn begin_step(&mut self, step: u64) -> Result<Option<LoraPrune>> {
+    fn begin_step(&mut self, step: u64) -> Result<Option<LoraPrune>> {
         let Some(p) = self.pruning else { return Ok(None) };
         if !p.schedule.begins(step) {
             return Ok(None);
@@ -109,17 +162,17 @@ impl LoraTraining {
     }
 
     /// Pruned entries get no gradient, so that they count neither in its norm nor in the moments.
-    pub fn mask_gradients(&self, gradients: &mut Gradients) -> Result<()> {
+    fn mask_gradients(&self, gradients: &mut Gradients) -> Result<()> {
         self.masks.apply_to_gradients(&self.set, gradients)
     }
 
     /// Pruned entries stay zero, whatever the optimizer's momentum did to them.
-    pub fn mask_values(&self, gradients: &Gradients) -> Result<()> {
+    fn end_step(&mut self, gradients: &Gradients) -> Result<()> {
         self.masks.apply_where_trained(&self.set, gradients)
     }
 
     /// Writes adapters and placement, and what a resumed run needs beside them.
-    pub fn write(&self, dir: &Path, provenance: &Provenance) -> Result<()> {
+    fn write(&self, dir: &Path, provenance: &Provenance) -> Result<()> {
         let mut files = self.set.to_files(&self.shapes, &self.base_model)?;
         if let Some(gates) = &self.gates {
             files.placement = gates.place(&files.placement)?;
@@ -151,7 +204,7 @@ impl LoraTraining {
     }
 
     /// Takes the values of a checkpoint of this run.
-    pub fn restore(&mut self, dir: &Path) -> Result<()> {
+    fn restore(&mut self, dir: &Path) -> Result<()> {
         self.set.copy_values(&self.read_set(dir)?).map_err(|e| e.at(dir))?;
         self.read_gates(dir, |p, v| change(&p.tensor, |t| t.copy_from_slice(&v)))?;
         let path = dir.join(STATE);
@@ -169,80 +222,27 @@ impl LoraTraining {
         Ok(())
     }
 
-    fn read_set(&self, dir: &Path) -> Result<LoraSet> {
-        let files = LoraFiles::read(dir, &self.shapes)?;
-        LoraSet::from_files(&files, &self.shapes)
-    }
-
-    fn read_gates(
-        &self,
-        dir: &Path,
-        mut take: impl FnMut(&Parameter, Vec<f32>) -> Result<()>,
-    ) -> Result<()> {
-        let Some(gates) = &self.gates else { return Ok(()) };
-        let file = TensorFile::open(&dir.join(STATE))?;
-        for p in gates.logits.values() {
-            take(p, file.f32_values(&p.name, Some(&[2]))?)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the mean of checkpoints' values. What is pruned now stays pruned.
-    pub fn average(&mut self, dirs: &[std::path::PathBuf]) -> Result<()> {
-        let share = 1.0 / dirs.len().max(1) as f64;
-        let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        let mut add = |name: &str, v: &[f32]| {
-            let sum = sums.entry(name.to_string()).or_insert_with(|| vec![0.0; v.len()]);
-            sum.iter_mut().zip(v).for_each(|(s, v)| *s += f64::from(*v));
-        };
+    /// What is pruned now stays pruned.
+    fn average(&mut self, dirs: &[PathBuf]) -> Result<()> {
+        let mut mean = Mean::of(dirs.len());
         for dir in dirs {
             for p in self.read_set(dir)?.parameters() {
-                add(&p.name, &values(&p.tensor)?);
+                mean.add(&p.name, &values(&p.tensor)?);
             }
             self.read_gates(dir, |p, v| {
-                add(&p.name, &v);
+                mean.add(&p.name, &v);
                 Ok(())
             })?;
         }
-        for p in self.parameters() {
-            let sum = sums.get(&*p.name).filter(|s| s.len() == p.tensor.elem_count());
-            let sum = sum.ok_or_else(|| Error::bug(format!("no checkpoint has `{}`", p.name)))?;
-            change(&p.tensor, |w| {
-                w.iter_mut().zip(sum).for_each(|(w, s)| *w = (s * share) as f32);
-            })?;
-        }
+        mean.store(self.trained())?;
         self.masks.apply(&self.set)
     }
 
     /// Writes what weight learning has found where `--lora-placement` looks for it.
-    pub fn write_learned(&self, run: &Path) -> Result<()> {
-        let Some(gates) = &self.gates else { return Ok(()) };
-        let text = gates.place(&self.set.placement)?.to_text()?;
-        write_bytes(&run.join(LEARNED), text.as_bytes())
-    }
-
-    /// What weight learning has found, one record a gate.
-    pub fn placement_records(&self, step: u64) -> Result<Vec<TrainingRecord>> {
+    fn finish(&self, run: &Path, step: u64) -> Result<Vec<TrainingRecord>> {
         let Some(gates) = &self.gates else { return Ok(Vec::new()) };
-        let weights = gates.weights(&Tape::disabled())?;
-        weights
-            .iter()
-            .map(|(key, w)| {
-                let w = values(w.tensor())?;
-                let mut parts = key.splitn(3, '.');
-                let side = parts.next().unwrap_or_default().to_string();
-                let layer = parts.next().and_then(|l| l.parse().ok()).unwrap_or_default();
-                let round = |v: f32| (f64::from(v) * 1e6).round() / 1e6;
-                Ok(TrainingRecord::LoraPlacement(LoraPlacement {
-                    step,
-                    side,
-                    layer,
-                    module: parts.next().map(str::to_string),
-                    index: if w[1] > w[0] { "target" } else { "source" }.to_string(),
-                    weight_source: round(w[0]),
-                    weight_target: round(w[1]),
-                }))
-            })
-            .collect()
+        let text = gates.place(&self.set.placement)?.to_text()?;
+        write_bytes(&run.join(LEARNED), text.as_bytes())?;
+        self.placement_records(step)
     }
 }

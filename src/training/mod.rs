@@ -1,27 +1,44 @@
 //! sampler -> batches -> loss -> optimizer -> checkpoint; schedules; resume.
 
+mod batch;
+mod adapters;
 mod corpus;
 mod freeze;
+mod hyper;
 mod lora;
+mod noise;
 mod optimizer;
+mod parts;
 mod run_dir;
 mod sampler;
 mod schedule;
 mod session;
 mod settings;
+mod tagging;
+mod task;
 mod trainer;
 mod validation;
 
-pub use corpus::{Corpus, CorpusOptions, CorpusSummary, Example, OnLong};
+pub use batch::{Batch, BatchNoise, build_batch};
+pub use adapters::AdapterTraining;
+pub use corpus::{
+    Corpus, CorpusOptions, CorpusSummary, DirectionExamples, Example, OnLong, TextOptions,
+};
 pub use freeze::{ParameterGroup, is_trained};
+pub use hyper::HyperTraining;
 pub use lora::{LEARNED, LoraTraining};
+pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
+pub use parts::TrainedParts;
 pub use run_dir::{
-    Best, Content, ModelSource, RunDir, RunState, read_moments, read_state, write_model,
+    Best, Content, ModelSource, RunDir, RunState, copy_side_files, read_moments, read_state,
+    write_model,
 };
 pub use sampler::{BatchPlan, Sampler, SamplerSettings, SamplerState};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};
 pub use settings::{HARMLESS, Settings, differences};
-pub use trainer::{Batch, StepReport, Trainer, TrainerOptions, build_batch, trained_parameters};
-pub use validation::{DirectionLoss, ValidationLoss, validate};
+pub use tagging::{TAG_HEAD, TagHead};
+pub use task::Task;
+pub use trainer::{StepReport, Trainer, TrainerOptions, trained_parameters};
+pub use validation::{DirectionLoss, TaskLoss, ValidationLoss, ValidationOptions, validate};

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::lora::LoraTraining;
 use super::optimizer::{Adam, AdamSettings, Moments};
+use super::parts::TrainedParts;
 use super::sampler::SamplerState;
 use super::settings::Settings;
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
-use crate::formats::hf;
-use crate::formats::peft;
+use crate::formats::adapters::BANK;
+use crate::formats::{hf, hypernet, peft};
 use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
 use crate::io::{AtomicDir, LockFile, write_bytes};
@@ -68,9 +68,9 @@ pub struct RunState {
     /// Fingerprint of the neuron masks.
     #[serde(default)]
     pub masks_sha256: Option<String>,
-    /// Fingerprint of the LoRA's placement, ranks and first values.
-    #[serde(default)]
-    pub lora_sha256: Option<String>,
+    /// Fingerprint of what a method trains, in its first state.
+    #[serde(default, alias = "lora_sha256")]
+    pub method_sha256: Option<String>,
     /// Why the run ended, when it has.
     pub finished: Option<String>,
 }
@@ -154,26 +154,21 @@ impl RunDir {
     ) -> Result<(PathBuf, String)> {
         let target = self.checkpoint_dir(name);
         let dir = AtomicDir::create(&target)?;
-        match content {
-            Content::Model(source, set) => write_model(dir.path(), source, set, provenance)?,
-            Content::Lora(lora, carried) => {
-                lora.write(dir.path(), provenance)?;
-                if let Some((file, name)) = carried {
-                    write_bytes(&dir.path().join(name), file)?;
-                }
-            }
+        if let Some((source, set)) = content.model {
+            write_model(dir.path(), source, set, provenance)?;
+        }
+        if let Some(method) = content.method {
+            method.write(dir.path(), provenance)?;
+        }
+        if let Some((file, name)) = content.carried {
+            write_bytes(&dir.path().join(name), file)?;
         }
         let sha256 = weights_sha256(dir.path())?;
         if let Some(optimizer) = optimizer {
             let path = dir.path().join(OPTIMIZER);
-            match content {
-                Content::Model(_, set) => {
-                    write_moments(&path, set.trainable(), optimizer, provenance)?;
-                }
-                Content::Lora(lora, _) => {
-                    write_moments(&path, lora.parameters(), optimizer, provenance)?;
-                }
-            }
+            let model = content.model.into_iter().flat_map(|(_, set)| set.trainable());
+            let method = content.method.into_iter().flat_map(TrainedParts::parameters);
+            write_moments(&path, model.chain(method), optimizer, provenance)?;
         }
         if let Some(state) = state {
             write_state(dir.path(), state)?;
@@ -269,11 +264,12 @@ fn mend_log(path: &Path) -> Result<()> {
 }
 
 /// What a checkpoint holds.
-pub enum Content<'a> {
-    Model(&'a ModelSource<'a>, &'a ParameterSet),
-    /// The adapters alone, with the masks they were trained with: the model they belong to stays as
-    /// it was.
-    Lora(&'a LoraTraining, Option<(&'a [u8], &'a str)>),
+pub struct Content<'a> {
+    /// The model, if any of it is trained; else it stays where it is.
+    pub model: Option<(&'a ModelSource<'a>, &'a ParameterSet)>,
+    pub method: Option<&'a dyn TrainedParts>,
+    /// A file under a name: the masks it is trained with.
+    pub carried: Option<(&'a [u8], &'a str)>,
 }
 
 /// Files of a directory and those below, sorted.
@@ -287,14 +283,21 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Fingerprint of a checkpoint's weights: of their file, or of several with their names.
+/// Fingerprint of a checkpoint's weights: of the model's file alone, or of all with their names.
 pub(super) fn weights_sha256(dir: &Path) -> Result<String> {
-    let model = dir.join(hf::WEIGHTS);
-    if model.is_file() {
-        return file_sha256(&model);
+    let is_weights = |p: &&PathBuf| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy();
+        [hf::WEIGHTS, peft::WEIGHTS, BANK, hypernet::WEIGHTS].contains(&&*name)
+    };
+    let all = files(dir);
+    let weights: Vec<&PathBuf> = all.iter().filter(is_weights).collect();
+    if let [model] = weights[..]
+        && model.ends_with(hf::WEIGHTS)
+    {
+        return file_sha256(model);
     }
     let mut hasher = Sha256::new();
-    for path in files(dir).iter().filter(|p| p.file_name().is_some_and(|n| n == peft::WEIGHTS)) {
+    for path in weights {
         let name = path.strip_prefix(dir).unwrap_or(path).display().to_string();
         hasher.update(format!("{name} {}\n", file_sha256(path)?));
     }
@@ -324,9 +327,6 @@ pub fn write_model(
         .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
     write_bytes(&dir.join(hf::CONFIG), &text)?;
     copy_side_files(source.dir, dir)?;
-    if let Some((file, name)) = source.carried {
-        write_bytes(&dir.join(name), file)?;
-    }
     let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards
         .iter()
@@ -345,7 +345,7 @@ pub fn write_model(
 }
 
 /// Tokenizer and generation files, whatever their names; not weights, not run state.
-fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
     let entries = fs::read_dir(from).map_err(|e| Error::io("read", from, e))?;
     for entry in entries.flatten() {
         let path = entry.path();

@@ -1,5 +1,5 @@
-//! Which sentences make the next batch. A batch holds one direction; directions are drawn
-//! with temperature, sentences of a direction come in shuffled order, grouped by length.
+//! Which sentences make the next batch. A batch holds one lane: one direction of one task. Lanes
+//! are drawn with temperature, sentences of a lane come in shuffled order, grouped by length.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::corpus::Corpus;
+use super::corpus::{Corpus, DirectionExamples};
+use super::task::Task;
 use crate::error::{Error, Result};
 use crate::random::named_rng;
 
@@ -16,7 +17,9 @@ use crate::random::named_rng;
 pub struct SamplerSettings {
     /// Target tokens of a batch, at most (a longer sentence makes a batch of its own).
     pub batch_tokens: usize,
-    /// Directions are drawn in proportion to `pairs ^ (1 / temperature)`.
+    /// Directions are drawn in proportion to `pairs ^ (1 / temperature)`; with tasks beside
+    /// translation, whose sentences weigh differently, in proportion to that of their batches
+    /// (Üstün et al. 2022).
     pub temperature: f64,
     pub seed: u64,
 }
@@ -41,7 +44,7 @@ pub struct SamplerState {
     pub sentences_seen: u64,
 }
 
-/// One direction's sentences in their current order.
+/// One lane's sentences in their current order.
 struct Lane {
     name: String,
     epoch: u64,
@@ -52,7 +55,7 @@ struct Lane {
 pub struct Sampler {
     corpus: Arc<Corpus>,
     settings: SamplerSettings,
-    /// Cumulative chances of the directions.
+    /// Cumulative chances of the lanes.
     cumulative: Vec<f64>,
     rng: ChaCha8Rng,
     lanes: Vec<Lane>,
@@ -63,23 +66,71 @@ pub struct Sampler {
 /// less randomness in what meets what.
 const POOL: usize = 4096;
 
+/// How much each lane holds: pairs of translation; with other tasks, batches.
+fn lane_sizes(corpus: &Corpus, batch_tokens: usize) -> Vec<usize> {
+    let all = &corpus.directions;
+    if all.iter().all(|lane| lane.task == Task::Translation) {
+        return all.iter().map(|lane| lane.examples.len()).collect();
+    }
+    all.iter()
+        .map(|lane| {
+            let mut order: Vec<u32> = (0..lane.examples.len() as u32).collect();
+            let mut batches = Vec::new();
+            pack(corpus, lane, &mut order, batch_tokens, &mut batches);
+            batches.len()
+        })
+        .collect()
+}
+
+/// `size ^ (1 / temperature)`, over the largest: no power of a count can overflow.
+fn weights(sizes: &[usize], temperature: f64) -> impl Iterator<Item = f64> {
+    let most = sizes.iter().copied().max().unwrap_or(1) as f64;
+    sizes.iter().map(move |&n| (n as f64 / most).powf(1.0 / temperature))
+}
+
+/// Sorts sentences by length and cuts them into batches.
+fn pack(
+    corpus: &Corpus,
+    lane: &DirectionExamples,
+    pool: &mut [u32],
+    batch_tokens: usize,
+    batches: &mut Vec<Vec<u32>>,
+) {
+    let lengths = |i: u32| {
+        let e = lane.examples[i as usize];
+        (corpus.sentence_len(e.tgt), corpus.sentence_len(e.src))
+    };
+    pool.sort_by_key(|&i| lengths(i));
+    let (mut batch, mut tokens) = (Vec::new(), 0);
+    for &i in pool.iter() {
+        let (tgt, src) = lengths(i);
+        // Both sides count, so that memory is bounded by either.
+        let n = tgt.max(src);
+        if !batch.is_empty() && tokens + n > batch_tokens {
+            batches.push(std::mem::take(&mut batch));
+            tokens = 0;
+        }
+        batch.push(i);
+        tokens += n;
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+}
+
 impl Sampler {
     pub fn new(corpus: Arc<Corpus>, settings: SamplerSettings) -> Self {
-        // Over the largest direction: no power of a count can overflow.
-        let most = corpus.directions.iter().map(|d| d.examples.len()).max().unwrap_or(1) as f64;
         let mut total = 0.0;
-        let cumulative = corpus
-            .directions
-            .iter()
-            .map(|d| {
-                total += (d.examples.len() as f64 / most).powf(1.0 / settings.temperature);
+        let cumulative = weights(&lane_sizes(&corpus, settings.batch_tokens), settings.temperature)
+            .map(|weight| {
+                total += weight;
                 total
             })
             .collect();
         let lanes = corpus
             .directions
             .iter()
-            .map(|d| Lane { name: d.direction.to_string(), epoch: 0, next: 0, batches: Vec::new() })
+            .map(|d| Lane { name: d.name(), epoch: 0, next: 0, batches: Vec::new() })
             .collect();
         Self {
             rng: named_rng(settings.seed, "sampler/directions"),
@@ -95,40 +146,21 @@ impl Sampler {
         &self.corpus
     }
 
-    /// Sentence pairs drawn so far over all pairs.
+    /// Examples drawn so far over all examples.
     pub fn epoch_frac(&self) -> f64 {
         self.sentences_seen as f64 / self.corpus.num_examples() as f64
     }
 
-    /// The batches of one pass over a direction, decided by seed, name and number alone.
+    /// The batches of one pass over a lane, decided by seed, name and number alone.
     fn batches(&self, direction: usize, epoch: u64) -> Vec<Vec<u32>> {
         let name = &self.lanes[direction].name;
         let mut rng = named_rng(self.settings.seed, &format!("sampler/{name}/{epoch}"));
-        let examples = &self.corpus.directions[direction].examples;
-        let mut order: Vec<u32> = (0..examples.len() as u32).collect();
+        let lane = &self.corpus.directions[direction];
+        let mut order: Vec<u32> = (0..lane.examples.len() as u32).collect();
         order.shuffle(&mut rng);
-        let lengths = |i: u32| {
-            let e = examples[i as usize];
-            (self.corpus.sentence_len(e.tgt), self.corpus.sentence_len(e.src))
-        };
         let mut batches = Vec::new();
         for pool in order.chunks_mut(POOL) {
-            pool.sort_by_key(|&i| lengths(i));
-            let (mut batch, mut tokens) = (Vec::new(), 0);
-            for &i in pool.iter() {
-                let (tgt, src) = lengths(i);
-                // Both sides count, so that memory is bounded by either.
-                let n = tgt.max(src);
-                if !batch.is_empty() && tokens + n > self.settings.batch_tokens {
-                    batches.push(std::mem::take(&mut batch));
-                    tokens = 0;
-                }
-                batch.push(i);
-                tokens += n;
-            }
-            if !batch.is_empty() {
-                batches.push(batch);
-            }
+            pack(&self.corpus, lane, pool, self.settings.batch_tokens, &mut batches);
         }
         batches.shuffle(&mut rng);
         batches

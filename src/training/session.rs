@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use super::corpus::Corpus;
+use super::parts::Mean;
 use super::run_dir::{Best, Content, ModelSource, RunDir, RunState, weights_sha256};
 use super::sampler::BatchPlan;
 use super::settings::Settings;
 use super::trainer::{StepReport, Trainer};
-use super::validation::{ValidationLoss, validate};
+use super::validation::{ValidationLoss, ValidationOptions, validate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::provenance::Provenance;
-use crate::kernels::storage::{change, values};
 use crate::records::{CheckpointRecord, TrainStep, TrainingRecord, Valid};
 
 /// What decides when things happen.
@@ -76,7 +76,7 @@ pub struct Session<'a> {
     pub base_sha256: String,
     pub config_sha256: String,
     pub masks_sha256: Option<String>,
-    pub lora_sha256: Option<String>,
+    pub method_sha256: Option<String>,
 }
 
 /// Sums since the last log record.
@@ -215,11 +215,10 @@ impl Session<'_> {
         {
             best = Some(average);
         }
-        if let Some(lora) = &self.trainer.lora {
-            lora.write_learned(self.run.path())?;
-            for record in lora.placement_records(self.trainer.step())? {
-                self.emit(&record, observer)?;
-            }
+        let step = self.trainer.step();
+        let found = self.trainer.method.as_ref().map(|m| m.finish(self.run.path(), step));
+        for record in found.transpose()?.unwrap_or_default() {
+            self.emit(&record, observer)?;
         }
         // Last, so that a run that was cut off before is not taken for finished.
         let name = RunDir::checkpoint_name(self.trainer.step());
@@ -236,9 +235,12 @@ impl Session<'_> {
     }
 
     fn content(&self) -> Content<'_> {
-        match &self.trainer.lora {
-            Some(lora) => Content::Lora(lora, self.source.carried),
-            None => Content::Model(&self.source, &self.trainer.set),
+        let set = &self.trainer.set;
+        Content {
+            // A model that stays as it was lies elsewhere.
+            model: set.trainable().next().map(|_| (&self.source, set)),
+            method: self.trainer.method.as_deref(),
+            carried: self.source.carried,
         }
     }
 
@@ -307,9 +309,13 @@ impl Session<'_> {
         let loss = validate(
             &trainer.model,
             corpus,
-            &|d| trainer.parts(d),
-            trainer.options.label_smoothing,
-            self.options.valid_tokens,
+            &|task, d| trainer.parts(task, d),
+            &ValidationOptions {
+                smoothing: trainer.options.label_smoothing,
+                batch_tokens: self.options.valid_tokens,
+                noise: None,
+                head: None,
+            },
             |_| {},
         )?;
         let scores = match self.scorer.as_mut() {
@@ -379,7 +385,7 @@ impl Session<'_> {
             base_sha256: self.base_sha256.clone(),
             config_sha256: Some(self.config_sha256.clone()),
             masks_sha256: self.masks_sha256.clone(),
-            lora_sha256: self.lora_sha256.clone(),
+            method_sha256: self.method_sha256.clone(),
             finished: finished.map(str::to_string),
         }
     }
@@ -445,9 +451,11 @@ impl Session<'_> {
         let names = &names[names.len().saturating_sub(self.options.average)..];
         observer.phase(Some("averaging"));
         let dirs: Vec<_> = names.iter().map(|n| self.run.checkpoint_dir(n)).collect();
-        match &mut self.trainer.lora {
-            Some(lora) => lora.average(&dirs)?,
-            None => average_into(&self.trainer, &dirs)?,
+        if self.trainer.set.trainable().next().is_some() {
+            average_into(&self.trainer, &dirs)?;
+        }
+        if let Some(method) = &mut self.trainer.method {
+            method.average(&dirs)?;
         }
         let step = self.trainer.step();
         let (dir, sha256) =
@@ -459,9 +467,13 @@ impl Session<'_> {
             let loss = validate(
                 &trainer.model,
                 corpus,
-                &|d| trainer.parts(d),
-                trainer.options.label_smoothing,
-                self.options.valid_tokens,
+                &|task, d| trainer.parts(task, d),
+                &ValidationOptions {
+                    smoothing: trainer.options.label_smoothing,
+                    batch_tokens: self.options.valid_tokens,
+                    noise: None,
+                    head: None,
+                },
                 |_| {},
             )?;
             let value = loss.total().1;
@@ -536,19 +548,14 @@ fn valid_records(
 fn average_into(trainer: &Trainer, dirs: &[std::path::PathBuf]) -> Result<()> {
     let checkpoints =
         dirs.iter().map(|d| crate::model::Checkpoint::open(d)).collect::<Result<Vec<_>>>()?;
-    let share = 1.0 / checkpoints.len().max(1) as f64;
-    for p in trainer.set.iter() {
-        let mut sum = vec![0f64; values(&p.tensor)?.len()];
+    let mut mean = Mean::of(checkpoints.len());
+    // One parameter at a time, for a model may be large.
+    for p in trainer.set.trainable() {
         for c in &checkpoints {
-            for (s, v) in sum.iter_mut().zip(c.values(&p.name, p.tensor.dims())?) {
-                *s += f64::from(v);
-            }
+            mean.add(&p.name, &c.values(&p.name, p.tensor.dims())?);
         }
-        change(&p.tensor, |w| {
-            for (w, s) in w.iter_mut().zip(&sum) {
-                *w = (s * share) as f32;
-            }
-        })?;
+        mean.store(std::iter::once(p))?;
+        mean.clear();
     }
     Ok(())
 }

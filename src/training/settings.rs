@@ -37,7 +37,8 @@ pub const HARMLESS: [&str; 22] = [
 
 /// Each difference as `name: old -> new`; empty when training would continue unchanged.
 ///
-/// More steps are harmless unless the learning rate depends on the last step.
+/// More steps are harmless unless the learning rate depends on the last step. A switch that is off
+/// and an empty list are as good as absent: a later version may know more of them.
 pub fn differences(old: &Settings, new: &Settings) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let ends_matter =
@@ -47,9 +48,13 @@ pub fn differences(old: &Settings, new: &Settings) -> Vec<String> {
         .into_iter()
         .filter(|n| !HARMLESS.contains(&n.as_str()))
         .filter(|n| ends_matter || !["max_steps", "max_epochs"].contains(&n.as_str()))
-        .filter(|n| old.get(*n) != new.get(*n))
+        .filter(|n| said(old.get(*n)) != said(new.get(*n)))
         .map(|n| format!("{n}: {} -> {}", show(old.get(n)), show(new.get(n))))
         .collect()
+}
+
+fn said(value: Option<&Value>) -> Option<&Value> {
+    value.filter(|v| **v != Value::Bool(false) && !v.as_array().is_some_and(Vec::is_empty))
 }
 
 #[cfg(test)]
@@ -68,5 +73,9 @@ mod tests {
         let line = |n| settings(serde_json::json!({"lr_schedule": "linear", "max_steps": n}));
         assert_eq!(differences(&line(5), &line(9)), ["max_steps: 5 -> 9"]);
         assert!(differences(&line(5), &line(5)).is_empty());
+        let older = settings(serde_json::json!({"list": [], "switch": false}));
+        assert!(differences(&older, &settings(serde_json::json!({}))).is_empty());
+        let on = settings(serde_json::json!({"list": [1], "switch": true}));
+        assert_eq!(differences(&older, &on).len(), 2);
     }
 }

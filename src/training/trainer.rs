@@ -4,52 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::corpus::{Corpus, Example};
-use super::lora::LoraTraining;
+use super::batch::{Batch, build_batch};
+use super::corpus::Corpus;
 use super::optimizer::Adam;
+use super::parts::TrainedParts;
 use super::sampler::{BatchPlan, Sampler};
 use super::schedule::LrSchedule;
+use super::task::Task;
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::LossSums;
-use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Ragged, Teacher};
+use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Teacher};
 use crate::records::LoraPrune;
 use crate::text::Direction;
-
-/// Token ids of one batch.
-pub struct Batch {
-    pub src: Ragged,
-    pub labels: Ragged,
-    /// One weight a target token.
-    pub weights: Option<Vec<f32>>,
-}
-
-impl Batch {
-    /// Target tokens, times their weights.
-    pub fn weight(&self) -> f64 {
-        match &self.weights {
-            Some(w) => w.iter().map(|w| f64::from(*w)).sum(),
-            None => self.labels.num_tokens() as f64,
-        }
-    }
-}
-
-/// Gathers the sentences of a batch.
-pub fn build_batch(corpus: &Corpus, examples: &[Example], indices: &[u32]) -> Batch {
-    let of = |i: &u32| examples[*i as usize];
-    let src = Ragged::new(indices.iter().map(|i| corpus.sentence(of(i).src)));
-    let labels = Ragged::new(indices.iter().map(|i| corpus.sentence(of(i).tgt)));
-    let weights = corpus.has_weights().then(|| {
-        indices
-            .iter()
-            .flat_map(|i| {
-                let e = of(i);
-                std::iter::repeat_n(e.weight, corpus.sentence_len(e.tgt))
-            })
-            .collect()
-    });
-    Batch { src, labels, weights }
-}
 
 /// What decides an update beside model, data and state.
 #[derive(Clone, Debug)]
@@ -88,19 +55,19 @@ pub struct Trainer {
     pub optimizer: Adam,
     pub sampler: Sampler,
     pub options: TrainerOptions,
-    /// Trained beside the model, which is frozen then.
-    pub lora: Option<LoraTraining>,
+    /// What a method trains beside the model, or with it.
+    pub method: Option<Box<dyn TrainedParts>>,
     gradients: Gradients,
     /// What no update changes: the masks.
     parts: BTreeMap<Direction, DirectionParts>,
 }
 
-/// All trained parameters in slot order: the model's, then the LoRA's.
+/// All trained parameters in slot order: the model's, then the method's.
 pub fn trained_parameters<'a>(
     set: &'a ParameterSet,
-    lora: Option<&'a LoraTraining>,
+    method: Option<&'a dyn TrainedParts>,
 ) -> impl Iterator<Item = &'a Parameter> {
-    set.trainable().chain(lora.into_iter().flat_map(LoraTraining::parameters))
+    set.trainable().chain(method.into_iter().flat_map(TrainedParts::parameters))
 }
 
 impl Trainer {
@@ -111,13 +78,13 @@ impl Trainer {
         sampler: Sampler,
         options: TrainerOptions,
         parts: BTreeMap<Direction, DirectionParts>,
-        lora: Option<LoraTraining>,
+        method: Option<Box<dyn TrainedParts>>,
     ) -> Result<Self> {
-        let gradients = Gradients::new(trained_parameters(&set, lora.as_ref()))?;
+        let gradients = Gradients::new(trained_parameters(&set, method.as_deref()))?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }
-        Ok(Self { model, set, optimizer, sampler, options, lora, gradients, parts })
+        Ok(Self { model, set, optimizer, sampler, options, method, gradients, parts })
     }
 
     /// Updates made so far.
@@ -128,23 +95,29 @@ impl Trainer {
         &self.gradients
     }
     /// What a direction does differently now; operations that lead there go on `tape`.
-    pub fn parts_on(&self, tape: &Tape, direction: &Direction) -> Result<DirectionParts> {
+    fn parts_on(
+        &self,
+        tape: &Tape,
+        noise: &Noise,
+        task: Task,
+        direction: &Direction,
+    ) -> Result<DirectionParts> {
         let own = self.parts.get(direction);
         let mut parts = own
             .ok_or_else(|| Error::bug(format!("nothing is known of direction {direction}")))?
             .clone();
-        if let Some(lora) = &self.lora {
-            lora.add_parts(tape, direction, &mut parts)?;
+        if let Some(method) = &self.method {
+            method.add_parts(tape, noise, task, direction, &mut parts)?;
         }
         Ok(parts)
     }
     /// The same without a way back, for evaluation.
-    pub fn parts(&self, direction: &Direction) -> Result<DirectionParts> {
-        self.parts_on(&Tape::disabled(), direction)
+    pub fn parts(&self, task: Task, direction: &Direction) -> Result<DirectionParts> {
+        self.parts_on(&Tape::disabled(), &Noise::none(), task, direction)
     }
     /// All trained parameters in slot order.
     pub fn trained(&self) -> impl Iterator<Item = &Parameter> {
-        trained_parameters(&self.set, self.lora.as_ref())
+        trained_parameters(&self.set, self.method.as_deref())
     }
 
     /// The batches of the next update.
@@ -161,20 +134,20 @@ impl Trainer {
         let mut report = StepReport { step, lr, ..Default::default() };
         let batches: Vec<Batch> = plans
             .iter()
-            .map(|p| build_batch(&corpus, &corpus.directions[p.direction].examples, &p.examples))
+            .map(|p| build_batch(&corpus, &corpus.directions[p.direction], &p.examples, None))
             .collect();
         report.weight = batches.iter().map(Batch::weight).sum();
         // Sentences of weight 0 only: an update that changes nothing but the moments.
         let scale = if report.weight > 0.0 { (1.0 / report.weight) as f32 } else { 0.0 };
         self.gradients.clear();
-        if let Some(lora) = &mut self.lora {
-            report.pruned = lora.begin_step(step)?;
+        if let Some(method) = &mut self.method {
+            report.pruned = method.begin_step(step)?;
         }
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
             let direction = &corpus.directions[plan.direction].direction;
             let noise = Noise::new(noise_key(self.options.seed, step, i as u64));
             let tape = Tape::recording();
-            let parts = self.parts_on(&tape, direction)?;
+            let parts = self.parts_on(&tape, &noise, Task::Translation, direction)?;
             let loss = self.model.train(
                 tape,
                 Teacher {
@@ -199,8 +172,8 @@ impl Trainer {
             pair.0 += loss.sums.nll;
             pair.1 += batch.weight();
         }
-        if let Some(lora) = &self.lora {
-            lora.mask_gradients(&mut self.gradients)?;
+        if let Some(method) = &self.method {
+            method.mask_gradients(&mut self.gradients)?;
         }
         report.grad_norm = Adam::gradient_norm(&self.gradients)?;
         if !report.grad_norm.is_finite() {
@@ -211,10 +184,10 @@ impl Trainer {
             Some(max) => (max / (report.grad_norm + 1e-6)).min(1.0),
             None => 1.0,
         };
-        let trained = trained_parameters(&self.set, self.lora.as_ref());
+        let trained = trained_parameters(&self.set, self.method.as_deref());
         self.optimizer.update(trained, &self.gradients, lr, clip)?;
-        if let Some(lora) = &self.lora {
-            lora.mask_values(&self.gradients)?;
+        if let Some(method) = &mut self.method {
+            method.end_step(&self.gradients)?;
         }
         Ok(report)
     }

@@ -19,8 +19,9 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use isogloss::autograd::{Gradients, Tape};
-use isogloss::formats::lora_placement::{Index, Layer, Placement, SHARED};
-use isogloss::methods::lora::{Initialisation, LoraSet, LoraSpec, UnknownLanguage};
+use isogloss::formats::placement::{Index, Layer, Placement, SHARED};
+use isogloss::methods::UnknownLanguage;
+use isogloss::methods::lora::{Initialisation, LoraSet, LoraSpec};
 use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, ParameterSet, Ragged, Teacher};
 use isogloss::training::{Adam, AdamSettings};

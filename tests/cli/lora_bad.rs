@@ -369,7 +369,7 @@ fn broken_placements() {
     let language = |adapter: &str| json!({"adapter": adapter, "source": true, "target": true});
     placements(&[
         (json!({"format": "other"}), &["not a placement", "`format`", "other 1"]),
-        (json!({"schema": 2}), &["not a placement", "isogloss-lora-placement 1"]),
+        (json!({"schema": 2}), &["not a placement", "isogloss-placement 1"]),
         (json!({"slyce": [0, 8]}), &["unknown field `slyce`"]),
         (json!({"encoder": [own]}), &["another depth", "`encoder`", "1 layers"]),
         (json!({"encoder": [own, own, own]}), &["another depth", "3 layers"]),

@@ -9,6 +9,7 @@ mod errors;
 mod examples;
 mod help;
 mod init;
+mod init_extend;
 mod inspect;
 mod lora;
 mod lora_bad;

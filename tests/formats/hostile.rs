@@ -5,7 +5,7 @@ use std::path::Path;
 
 use isogloss::formats::hf::read_json;
 use isogloss::formats::lora::LoraFiles;
-use isogloss::formats::lora_placement::Placement;
+use isogloss::formats::placement::Placement;
 use isogloss::formats::neuron_masks::{GroupMasks, NeuronMasks};
 use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};

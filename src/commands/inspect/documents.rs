@@ -32,6 +32,9 @@ pub fn inspect(path: &Path, value: Value, _options: Options) -> Result<Facts> {
     if value["format"] == "isogloss-lora-placement" {
         return super::lora::placement(path);
     }
+    if crate::formats::adapters::is_set(&value) {
+        return super::adapters::placement(path);
+    }
     if has("peft_type") {
         return Ok(facts(path, "lora_config", peft(&value)));
     }

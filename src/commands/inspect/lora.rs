@@ -8,7 +8,7 @@ use super::{Facts, Options, facts};
 use crate::commands::masks::CARRIED;
 use crate::error::Result;
 use crate::formats::lora::adapter_dir;
-use crate::formats::lora_placement::{FILE, Index, Layer, Placement};
+use crate::formats::placement::{FILE, Index, Layer, Placement};
 use crate::formats::neurons::Side;
 use crate::formats::peft;
 use crate::formats::safetensors::TensorFile;
@@ -61,7 +61,8 @@ pub fn contents(path: &Path) -> Result<Facts> {
     Ok(rest)
 }
 
-fn placed(placement: &Placement) -> Facts {
+/// Whose adapters the layers use.
+pub fn placed(placement: &Placement) -> Facts {
     let mut rest = Map::new();
     for (name, set) in [("empty", &placement.empty), ("only", &placement.only)] {
         if !set.is_empty() {

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, lines};
 use crate::error::{Error, Result};
-use crate::formats::{hf, lora_placement};
+use crate::formats::{adapters, hf, placement};
 use crate::io::LineReader;
 
-pub fn directory(path: &Path, _options: Options) -> Result<Facts> {
+pub fn directory(path: &Path, options: Options) -> Result<Facts> {
     let mut rest = Map::new();
     let checkpoints = path.join("checkpoints");
     let mut names: Vec<String> = Vec::new();
@@ -48,10 +48,15 @@ pub fn directory(path: &Path, _options: Options) -> Result<Facts> {
         if file.is_file() {
             rest.insert("state".into(), state(&file)?.into());
         }
-        if dir.join(lora_placement::FILE).is_file() {
+        if dir.join(placement::FILE).is_file() {
             let mut own = super::lora::contents(&dir)?;
             own.shift_remove("provenance");
             rest.insert("lora".into(), own.into());
+        }
+        if dir.join(adapters::FILE).is_file() {
+            let mut own = super::adapters::contents(&dir, Options { quick: true, ..options })?;
+            own.shift_remove("provenance");
+            rest.insert("adapters".into(), own.into());
         }
         let config = dir.join(hf::CONFIG);
         if config.is_file() {

@@ -21,6 +21,7 @@ pub fn inspect(path: &Path, options: Options) -> Result<Facts> {
     let own = match kind.as_str() {
         "neuron_masks" => neurons::masks(&file, &mut metadata, options)?,
         "neuron_stats" => neurons::stats(&file, &mut metadata, options)?,
+        "adapter_bank" => super::adapters::bank(&file)?,
         _ => Map::new(),
     };
     if !metadata.is_empty() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::adapter_args::AdapterTrainArgs;
 use super::lora_args::LoraTrainArgs;
 use crate::cli::Context;
 use crate::commands::masks::MaskArgs;
@@ -18,6 +19,12 @@ pub enum Method {
     Full,
     /// Updates of low rank by language, beside the frozen model
     Lora,
+    /// Bottleneck adapters by language, beside the model
+    Adapters,
+    /// A hyper-network that generates adapters from source, target and layer
+    HyperAdapters,
+    /// A hyper-network that generates adapters from task, language and layer
+    HyperX,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -41,13 +48,15 @@ pub enum OutputFormat {
 /// Train or fine-tune a model
 ///
 /// Reads parallel text, trains, and fills a run directory with checkpoints and a log. Each
-/// checkpoint is a complete model directory that `transformers` loads too; with `--method lora` it
-/// holds the pairs alone, as PEFT directories. Started again on the same directory, the command
+/// checkpoint is a complete model directory that `transformers` loads too; where the model stays as it
+/// is, it holds what the method trains alone: a LoRA as PEFT directories, adapters, a hyper-network.
+/// Started again on the same directory, the command
 /// continues where the last checkpoint stands, exactly.
 ///
 /// Example:
 ///   isogloss train -m model --train train.jsonl --valid dev.jsonl --max-steps 2000 -o run
 ///   isogloss train -m model --method lora --lora-rank 8 --train train.jsonl --max-steps 500 -o run
+///   isogloss train -m model --method hyper-adapters --match-params 1/6 --train train.jsonl --max-steps 500 -o run
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -66,8 +75,8 @@ pub struct Args {
     /// What is trained
     #[arg(long, value_enum, default_value = "full")]
     pub method: Method,
-    /// Take the weights from this model or run instead of MODEL's; with a LoRA, its pairs from
-    /// this LoRA
+    /// Take the weights from this model or run instead of MODEL's; with another method, what it
+    /// trains from this run
     #[arg(long, value_name = "MODEL", help_heading = "Input")]
     pub init_from: Option<PathBuf>,
     #[command(flatten)]
@@ -81,6 +90,10 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub lora: LoraTrainArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub adapters: AdapterTrainArgs,
 
     /// Updates to make in all
     #[arg(long, value_name = "N", help_heading = "Length of the run")]
@@ -226,8 +239,16 @@ impl Args {
         };
         // Compared by content, not by path.
         for name in
-            ["model", "train", "valid", "init_from", "masks", "lora_placement", "lora_groups"]
-        {
+            [
+            "model",
+            "train",
+            "valid",
+            "init_from",
+            "masks",
+            "lora_placement",
+            "lora_groups",
+            "adapter_groups",
+        ] {
             settings.remove(name);
         }
         // Whose the masks are is told by their fingerprint.
@@ -297,6 +318,7 @@ impl Args {
                 .hint("add `--valid FILE`"));
         }
         self.lora.check(self)?;
+        self.adapters.check(self)?;
         positive("--valid-beam-size", self.valid_beam_size > 0, "at least 1")?;
         positive("--valid-sentences", self.valid_sentences != Some(0), "at least 1")?;
         if self.valid.is_empty() && (!self.valid_metric.is_empty() || self.best_metric != "nll") {

@@ -1,7 +1,7 @@
 //! `train --dry-run`: what would be trained, from what, and what it would take.
 
 use super::Args;
-use super::lora::NewLora;
+use super::method::NewMethod;
 use crate::cli::Context;
 use crate::commands::masks::LoadedMasks;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::training::Corpus;
 pub struct Plan<'a> {
     pub corpora: [(&'a str, Option<&'a Corpus>); 2],
     pub masks: Option<&'a LoadedMasks>,
-    pub lora: Option<&'a NewLora>,
+    pub method: Option<&'a NewMethod>,
 }
 
 /// What would be trained, from what, and what it would take.
@@ -31,22 +31,17 @@ pub fn dry_run(
     };
     let (all, mut trainable) = (count(&|_| true), count(trained));
     let mut out = crate::io::Output::stdout(false);
-    if plan.lora.is_none() {
-        let model = args.model.display();
-        out.line(&format!("model: {model} ({all} parameters, {trainable} trained)"))?;
+    let model = args.model.display();
+    match trainable {
+        0 => out.line(&format!("model: {model} ({all} parameters, frozen)"))?,
+        n => out.line(&format!("model: {model} ({all} parameters, {n} trained)"))?,
     }
     if let Some(masks) = plan.masks {
         out.line(&format!("masks: {}", masks.path.display()))?;
     }
-    if let Some(lora) = plan.lora {
-        trainable = lora.set.num_params();
-        let model = args.model.display();
-        out.line(&format!("model: {model} ({all} parameters, frozen)"))?;
-        out.line(&format!(
-            "LoRA: {trainable} parameters ({:.2}% of the model), adapters {}",
-            100.0 * trainable as f64 / all as f64,
-            lora.set.adapters.keys().cloned().collect::<Vec<_>>().join(", ")
-        ))?;
+    if let Some(method) = plan.method {
+        trainable += method.num_params();
+        out.line(&format!("{}: {}", method.describe(all), method.names().join(", ")))?;
     }
     out.line(&format!("writes: {}", args.output.display()))?;
     for (what, c) in plan.corpora {
@@ -58,7 +53,7 @@ pub fn dry_run(
             c.directions.len()
         ))?;
         for d in &c.directions {
-            out.line(&format!("  {}: {} pairs", d.direction, d.examples.len()))?;
+            out.line(&format!("  {}: {} pairs", d.name(), d.examples.len()))?;
         }
     }
     // Weights, gradients and two moments in f32.

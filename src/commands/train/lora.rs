@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::args::Args;
+use super::indexed::{column, indices, label};
 use super::lora_args::LoraTrainArgs;
 use crate::cli::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::lora::{LoraFiles, check_model, num_layers, resolve, split_path};
-use crate::formats::lora_placement::{FILE, INDEX_NAMES, Index, Layer, Mix, Placement};
+use crate::formats::placement::{FILE, Index, Layer, Mix, Placement};
 use crate::formats::peft::{Shapes, is_suffix};
 use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
 use crate::io::read_text;
 use crate::kernels::storage::values;
-use crate::methods::lora::{Gates, LoraSet, LoraSpec, Pruning, Ranks, placement_for};
+use crate::methods::lora::{Gates, LoraSet, LoraSpec, Pruning, Ranks};
+use crate::methods::placement_for;
 use crate::model::Checkpoint;
 use crate::model::checkpoint::linear_shapes;
-use crate::scoring::corpus::UnitKey;
-use crate::scoring::labels::{LabelOf, Labels};
+use crate::scoring::labels::Labels;
 use crate::text::Direction;
 use crate::training::LEARNED;
 
@@ -202,7 +203,7 @@ impl LoraTrainArgs {
         let names = self.modules(shapes)?;
         let mixed = Index::Mixed(Mix { source: 0.5, target: 0.5 });
         let side = |spec: &str, side: &str, layers: usize| -> Result<Vec<Layer>> {
-            let indices = indices(spec, side, layers)?;
+            let indices = indices(spec, side, layers, "--lora-index")?;
             let layer = |(i, index): (usize, Index)| {
                 let index = if self.learn_placement.is_some() { mixed } else { index };
                 let prefix = format!("model.{side}.layers.{i}.");
@@ -251,16 +252,7 @@ impl LoraTrainArgs {
         flag: &str,
     ) -> Result<Option<usize>> {
         let (Some(labels), Some(name)) = (labels, name) else { return Ok(None) };
-        match labels.column(name) {
-            Some((at, LabelOf::Pair)) => Ok(Some(at)),
-            _ => {
-                let own: Vec<String> = labels.names().into_iter().step_by(3).collect();
-                Err(Error::usage(format!("the labels have no column `{name}`"))
-                    .flag(flag)
-                    .expected(own.join(", "))
-                    .suggest(name, own.iter().map(String::as_str)))
-            }
-        }
+        column(labels, name, flag).map(Some)
     }
 
     fn unlabelled(&self, lang: &str, flag: &str) -> Error {
@@ -285,11 +277,6 @@ impl LoraTrainArgs {
     }
 }
 
-fn label(labels: &Labels, lang: &str, column: usize) -> Option<String> {
-    let key = UnitKey { src_lang: Some(lang.into()), tgt_lang: None, fields: Vec::new() };
-    labels.label(&key, column, LabelOf::Source)
-}
-
 /// The file itself, or what a run has learned.
 fn placement_file(path: &Path) -> Option<PathBuf> {
     let learned = path.join(LEARNED);
@@ -302,41 +289,6 @@ fn read_placement(path: &Path, shapes: &Shapes) -> Result<Placement> {
         return Placement::read(&file);
     }
     Ok(LoraFiles::read(&resolve(path)?, shapes)?.placement)
-}
-
-/// `source*9,target*3`, or one index for all layers.
-fn indices(spec: &str, side: &str, layers: usize) -> Result<Vec<Index>> {
-    let mut out = Vec::new();
-    let one = !spec.contains([',', '*']);
-    for item in spec.split(',').map(str::trim) {
-        let (name, times) = match item.split_once('*') {
-            Some((name, n)) => {
-                let times = n.trim().parse::<usize>().ok().filter(|n| *n > 0);
-                let times = times.ok_or_else(|| {
-                    Error::usage(format!("`{}` is not a number of layers", n.trim()))
-                        .flag("--lora-index")
-                        .expected("such as `source*9,target*3`")
-                })?;
-                (name.trim(), times)
-            }
-            None => (item, if one { layers } else { 1 }),
-        };
-        let index = Index::parse(name).ok_or_else(|| {
-            Error::usage(format!("unknown index `{name}`"))
-                .flag("--lora-index")
-                .expected(INDEX_NAMES.join(", "))
-                .suggest(name, INDEX_NAMES)
-        })?;
-        out.extend(std::iter::repeat_n(index, times.min(layers + 1)));
-    }
-    if out.len() != layers {
-        return Err(Error::usage(format!("the index is for another number of {side} layers"))
-            .flag("--lora-index")
-            .found(format!("{} in `{spec}`", out.len()))
-            .expected(layers.to_string())
-            .hint("`source*2,target*1` counts layers; one name alone is for all"));
-    }
-    Ok(out)
 }
 
 /// `0..1024` or `d_model` as first coordinate and number.

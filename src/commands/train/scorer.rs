@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::Args;
 use crate::commands::score::MetricName;
 use crate::decoding::{
-    BatchLimits, DecodingOptions, Feed, Outcome, Session, Stream, Target, Task, run as decode,
+    BatchLimits, DecodingOptions, Feed, Outcome, Session, Stream, Target, Task as DecodingTask,
+    run as decode,
 };
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
@@ -13,7 +14,7 @@ use crate::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use crate::scoring::tokenizers::TokenizerName;
 use crate::scoring::{Metric, Scratch};
 use crate::text::TextTokenizer;
-use crate::training::{Corpus, Example, Scorer, Trainer};
+use crate::training::{Corpus, Example, Scorer, Task, Trainer};
 
 /// Sentences decoded together, and their tokens.
 const LIMITS: BatchLimits = BatchLimits { sentences: 64, tokens: 8192, window: 1024 };
@@ -82,7 +83,8 @@ impl ValidMetrics {
             let mut totals: Vec<Vec<f64>> =
                 self.0.iter().map(|(_, m)| vec![0.0; m.num_stats()]).collect();
             let mut rows = Vec::new();
-            for d in &corpus.directions {
+            let translated = corpus.directions.iter().filter(|d| d.task == Task::Translation);
+            for d in translated {
                 let mark = tokenizer.languages().id_of(&d.direction.tgt_lang)?;
                 let mut stream = Sentences {
                     corpus,
@@ -91,7 +93,7 @@ impl ValidMetrics {
                     weights: Arc::new(
                         model
                             .base_weights()
-                            .with_parts(&trainer.parts(&d.direction)?, LowRankForm::Beside)?,
+                            .with_parts(&trainer.parts(d.task, &d.direction)?, LowRankForm::Beside)?,
                     ),
                     mark,
                     rest: &d.examples[..d.examples.len().min(limit)],
@@ -139,7 +141,7 @@ impl Stream for Sentences<'_> {
     fn next(&mut self, _wait: bool) -> Result<Feed<u32>> {
         let Some((example, rest)) = self.rest.split_first() else { return Ok(Feed::End) };
         self.rest = rest;
-        let task = Task::Decode {
+        let task = DecodingTask::Decode {
             weights: Arc::clone(&self.weights),
             src: self.corpus.sentence(example.src).to_vec(),
             target: Target::Search { mark: Some(self.mark) },

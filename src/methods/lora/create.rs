@@ -1,14 +1,15 @@
 //! New pairs for the languages of a text: which modules an adapter needs, their ranks, their first
 //! values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::Rng;
 
 use super::set::{LoraModule, LoraSet};
+use crate::methods::placed::users;
 use crate::error::{Error, Result};
 use crate::formats::lora::{check_model, module_path};
-use crate::formats::lora_placement::{Index, Language, Placement, SHARED, check_name};
+use crate::formats::placement::Placement;
 use crate::formats::peft::Shapes;
 use crate::random::named_rng;
 
@@ -45,82 +46,6 @@ pub struct LoraSpec<'a> {
     pub dropout: f64,
     pub initialisation: Initialisation,
     pub seed: u64,
-}
-
-/// The languages and adapters that directions need. `adapter_of` names the adapter of a language.
-///
-/// # Errors
-/// A name that cannot be a directory's.
-pub fn placement_for(
-    mut placement: Placement,
-    directions: &[(String, String)],
-    adapter_of: &dyn Fn(&str) -> Result<String>,
-) -> Result<Placement> {
-    let indices: BTreeSet<&'static str> =
-        placement.modules().map(|(.., index)| index.name()).collect();
-    let has = |name: &str| indices.contains(name);
-    let mixed = has("mixed");
-    let mut languages: BTreeMap<String, Language> = BTreeMap::new();
-    if has("source") || has("target") || has("direction") || mixed {
-        for (src, tgt) in directions {
-            for (code, is_source) in [(src, true), (tgt, false)] {
-                let adapter = adapter_of(code)?;
-                let entry = Language { adapter, source: false, target: false };
-                let language = languages.entry(code.clone()).or_insert(entry);
-                language.source |= is_source;
-                language.target |= !is_source;
-            }
-        }
-    }
-    let mut adapters = BTreeSet::new();
-    if has("shared") {
-        adapters.insert(SHARED.to_string());
-    }
-    if has("source") || mixed {
-        adapters.extend(languages.values().filter(|l| l.source).map(|l| l.adapter.clone()));
-    }
-    if has("target") || mixed {
-        adapters.extend(languages.values().filter(|l| l.target).map(|l| l.adapter.clone()));
-    }
-    for name in &adapters {
-        check_name(name)?;
-    }
-    if adapters.contains(SHARED) && languages.values().any(|l| l.adapter == SHARED) {
-        return Err(Error::usage(format!("`{SHARED}` is the name of the adapter that all share")));
-    }
-    if has("direction") {
-        // Named by the adapters of both languages: `de-en`, `Romance-en`.
-        let mut owner: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for (src, tgt) in directions {
-            let (s, t) = (languages[src].adapter.clone(), languages[tgt].adapter.clone());
-            let name = format!("{s}-{t}");
-            check_name(&name)?;
-            let first = owner.entry(name.clone()).or_insert_with(|| (s.clone(), t.clone()));
-            if *first != (s, t) || adapters.contains(&name) {
-                return Err(Error::usage(format!("two adapters would be called `{name}`"))
-                    .hint("use labels without a dash"));
-            }
-            placement.directions.insert(format!("{src}-{tgt}"), name);
-        }
-        adapters.extend(owner.into_keys());
-    }
-    placement.languages = languages;
-    placement.adapters = adapters;
-    Ok(placement)
-}
-
-/// Adapters that use a module.
-fn users(placement: &Placement, index: Index) -> BTreeSet<&str> {
-    let by = |used: fn(&Language) -> bool| {
-        placement.languages.values().filter(move |l| used(l)).map(|l| l.adapter.as_str())
-    };
-    match index {
-        Index::Source => by(|l| l.source).collect(),
-        Index::Target => by(|l| l.target).collect(),
-        Index::Mixed(_) => by(|_| true).collect(),
-        Index::Shared => [SHARED].into(),
-        Index::Direction => placement.directions.values().map(String::as_str).collect(),
-    }
 }
 
 impl LoraSpec<'_> {

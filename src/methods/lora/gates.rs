@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 
 use crate::autograd::{Parameter, Tape, Value};
 use crate::error::Result;
-use crate::formats::lora_placement::{Index, Mix, Placement};
+use crate::formats::placement::{Index, Mix, Placement};
 use crate::formats::neurons::Side;
 use crate::kernels::storage::values;
 

@@ -6,7 +6,7 @@ use super::set::LoraSet;
 use super::shrink::Pair;
 use crate::error::{Error, Result};
 use crate::formats::lora::split_path;
-use crate::formats::lora_placement::SHARED;
+use crate::formats::placement::SHARED;
 use crate::formats::neurons::Side;
 use crate::kernels::low_rank::{Update, merge};
 use crate::model::DirectionParts;

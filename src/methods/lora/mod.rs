@@ -6,7 +6,6 @@
 //! each layer uses those of the source or of the target language, and pruning finds how small a
 //! language's subspace may be.
 
-mod choose;
 mod create;
 mod gates;
 mod merge;
@@ -17,8 +16,7 @@ mod reduce;
 mod set;
 mod shrink;
 
-pub use choose::{LayerUse, LoraUse, UnknownLanguage};
-pub use create::{Initialisation, LoraSpec, placement_for};
+pub use create::{Initialisation, LoraSpec};
 pub use gates::{GateScope, Gates};
 pub use merge::{MergedUpdates, merged, zero_masked_rows};
 pub use plan::Balance;

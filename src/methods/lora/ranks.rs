@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
-use crate::formats::lora_placement::Placement;
+use crate::formats::placement::Placement;
 use crate::formats::neurons::split_pair;
 use crate::formats::peft::is_suffix;
 
@@ -209,8 +209,8 @@ fn module_ranks(texts: &[String], placement: &Placement) -> Result<BTreeMap<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::lora_placement::{Index, Layer};
-    use crate::methods::lora::placement_for;
+    use crate::formats::placement::{Index, Layer};
+    use crate::methods::placement_for;
 
     fn placement(index: Index, share: &dyn Fn(&str) -> Result<String>) -> Placement {
         let layer: Layer = ["fc1", "self_attn.q_proj", "encoder_attn.q_proj"]

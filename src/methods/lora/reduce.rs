@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{Balance, Candidate, plan};
 use super::set::{LoraModule, LoraSet};
 use super::shrink::Pair;
-use super::{LoraUse, UnknownLanguage};
 use crate::error::Result;
 use crate::formats::lora::module_path;
-use crate::formats::lora_placement::{Index, Layer, Placement, SHARED};
+use crate::formats::placement::{Index, Layer, Placement, SHARED};
 use crate::formats::neurons::Side;
 use crate::kernels::storage::values;
+use crate::methods::UnknownLanguage;
 
 /// How a rank becomes smaller.
 #[derive(
@@ -163,7 +163,7 @@ impl LoraSet {
     /// The pairs a direction uses as one plain LoRA, for this direction only; without an adapter
     /// when it uses none. Where a module has several, they stand one after another.
     pub fn compose(&self, src: &str, tgt: &str) -> Result<Self> {
-        let used: LoraUse = self.choose(src, tgt, UnknownLanguage::Error)?;
+        let used = self.choose(src, tgt, UnknownLanguage::Error)?;
         let parts = self.parts(&used, &|_, _, _| None);
         let mut modules = BTreeMap::new();
         let mut placement = Placement {

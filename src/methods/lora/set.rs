@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use super::choose::{LayerUse, LoraUse};
 use crate::autograd::{Gate, LowRank, Parameter, Value};
 use crate::error::{Error, Result};
 use crate::formats::lora::{LoraFiles, module_path, split_path};
-use crate::formats::lora_placement::{Index, Placement};
+use crate::formats::placement::{Index, Placement};
 use crate::formats::neurons::Side;
 use crate::formats::peft::{Adapter, Module, Shapes};
 use crate::kernels::storage::{change, values};
+use crate::methods::placed::{LayerUse, SetUse, UnknownLanguage};
 use crate::model::DirectionParts;
 use crate::model::seam::LayerParts;
 
@@ -156,6 +156,14 @@ impl LoraSet {
         Ok(LoraFiles { placement: self.placement.clone(), adapters })
     }
 
+    /// The pairs of a direction.
+    ///
+    /// # Errors
+    /// Data: a language or direction has none and `unknown` says to stop.
+    pub fn choose(&self, src: &str, tgt: &str, unknown: UnknownLanguage) -> Result<SetUse> {
+        self.placement.choose("LoRA", src, tgt, unknown)
+    }
+
     /// Side, layer and module of a pair's path.
     pub fn place(path: &str) -> Result<(Side, usize, &str)> {
         split_path(path).ok_or_else(|| Error::bug(format!("`{path}` is no module")))
@@ -196,7 +204,7 @@ impl LoraSet {
 
     /// What a direction's layers do differently. `gate` gives the trained weights of a module's
     /// mixture, `[2]`, source first; without one the placement's weights are used.
-    pub fn parts(&self, used: &LoraUse, gate: &GateOf<'_>) -> DirectionParts {
+    pub fn parts(&self, used: &SetUse, gate: &GateOf<'_>) -> DirectionParts {
         let side = |side: Side, used: &[LayerUse]| -> Vec<LayerParts> {
             let layers = self.placement.side(side).iter().zip(used).enumerate();
             layers

@@ -22,7 +22,7 @@ pub struct HeatMap<'a> {
     /// one group name per label, or empty: drawn as a coloured strip with a legend beside the
     /// labels (e.g. language family); a label with an empty name gets no colour
     pub families: &'a [String],
-    /// n x n, row-major, 0..=1 symmetric, diagonal 1; what is no number or lies outside -1..=1
+    /// n x n, row-major, -1..=1 symmetric, diagonal 1; what is no number or lies outside -1..=1
     /// is drawn as missing
     pub values: &'a [f64],
     /// order in which rows and columns are drawn (a permutation of 0..n)

@@ -75,6 +75,25 @@ fn missing_values_are_dashes() {
     well_formed(&heat_map(&names(20), &[1.0, 0.5], &[], &[]));
 }
 
+/// Cosines: the colours reach from the lowest to the highest, below 0 too.
+#[test]
+fn negative_similarities_have_colours_and_numbers() {
+    let values = [1.0, -1.0, 0.25, -1.0, 1.0, -0.5, 0.25, -0.5, 1.0];
+    let joins =
+        [Join { left: 0, right: 2, height: 0.75 }, Join { left: 3, right: 1, height: 1.75 }];
+    let svg = heat_map(&names(3), &values, &[0, 2, 1], &joins);
+    well_formed(&svg);
+    assert!(!svg.contains("no value") && svg.contains("IoU from -1.00 to 0.25"));
+    assert!(svg.contains("l00-en / l01-en: -1.00") && svg.contains("l02-en / l01-en: -0.50"));
+    let square = |number: &str| {
+        let before = svg.split(&format!(">{number}</text>")).next().unwrap_or_default();
+        before.rsplit("<rect").next().unwrap_or_default().to_string()
+    };
+    // The ends of the palette; -0.5 is at 0.4 of the way.
+    assert!(square("-1.00").contains("#440154") && square("0.25").contains("#fde725"));
+    assert_eq!(svg.matches("ig-join").count(), 2);
+}
+
 #[test]
 fn hostile_labels_are_escaped() {
     let labels = ["<&\">".to_string(), "\u{1}]]>\n".to_string()];

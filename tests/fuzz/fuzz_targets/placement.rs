@@ -1,7 +1,7 @@
 //! Law: a placement of LoRA that reads writes the same again.
 #![no_main]
 
-use isogloss::formats::lora_placement::Placement;
+use isogloss::formats::placement::Placement;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let dir = tempfile::tempdir().expect("temporary directory");

@@ -1,5 +1,5 @@
-//! `placement.json`: which adapter of a set of LoRA each layer uses for a direction. The adapters
-//! themselves are PEFT directories beside it.
+//! Which adapter of a set each layer uses for a direction: `placement.json` of a set of LoRA, whose
+//! adapters are PEFT directories beside it, and part of `adapters.json` of bottleneck adapters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,7 +14,9 @@ use crate::io::write_bytes;
 pub const FILE: &str = "placement.json";
 /// The adapter that every direction shares. Its PEFT directory is the set's own.
 pub const SHARED: &str = "default";
-const FORMAT: &str = "isogloss-lora-placement";
+const FORMAT: &str = "isogloss-placement";
+/// What it was called while only LoRA had one.
+const OLD_FORMAT: &str = "isogloss-lora-placement";
 
 /// Whose adapter a module uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -218,7 +220,19 @@ impl Placement {
 
     /// The file's text; same placement, same bytes.
     pub fn to_text(&self) -> Result<String> {
-        let file = File {
+        let text = serde_json::to_string_pretty(&self.to_file())
+            .map_err(|e| Error::bug("cannot encode a placement").cause(e.to_string()))?;
+        Ok(text + "\n")
+    }
+
+    /// As a part of another file.
+    pub fn to_value(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self.to_file())
+            .map_err(|e| Error::bug("cannot encode a placement").cause(e.to_string()))
+    }
+
+    fn to_file(&self) -> File {
+        File {
             format: FORMAT.into(),
             schema: 1,
             base_model_sha256: self.base_model_sha256.clone(),
@@ -230,10 +244,7 @@ impl Placement {
             adapters: self.adapters.iter().cloned().collect(),
             empty: self.empty.clone(),
             slice: self.slice,
-        };
-        let text = serde_json::to_string_pretty(&file)
-            .map_err(|e| Error::bug("cannot encode a placement").cause(e.to_string()))?;
-        Ok(text + "\n")
+        }
     }
 
     pub fn write(&self, dir: &Path) -> Result<()> {
@@ -245,9 +256,20 @@ impl Placement {
     /// # Errors
     /// Artifact: not a placement, or one that contradicts itself.
     pub fn read(path: &Path) -> Result<Self> {
-        let file: File = hf::read_json(path)?;
-        if file.format != FORMAT || file.schema != 1 {
-            return Err(Error::artifact("not a placement of LoRA we know")
+        Self::from_file(hf::read_json(path)?, path)
+    }
+
+    /// From a part of the file `path`.
+    pub fn from_value(value: serde_json::Value, path: &Path) -> Result<Self> {
+        let file = serde_json::from_value(value).map_err(|e| {
+            Error::artifact("placement cannot be read").at(path).cause(e.to_string())
+        })?;
+        Self::from_file(file, path)
+    }
+
+    fn from_file(file: File, path: &Path) -> Result<Self> {
+        if ![FORMAT, OLD_FORMAT].contains(&file.format.as_str()) || file.schema != 1 {
+            return Err(Error::artifact("not a placement we know")
                 .at(path)
                 .key("format")
                 .found(format!("{} {}", file.format, file.schema))

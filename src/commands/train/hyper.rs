@@ -1,0 +1,312 @@
+//! `train --method hyper-adapters` and `hyper-x`: the hyper-network that the flags ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use super::adapter_args::{AdapterTrainArgs, HyperSize};
+use super::args::{Args, Method};
+use crate::cli::Context;
+use crate::error::{Error, Result};
+use crate::formats::adapters::{NormPlace, Position};
+use crate::formats::hypernet::{self, Affine, Factor, HyperConfig, Kind, Row};
+use crate::formats::neurons::Side;
+use crate::formats::provenance::{Parent, display_name, file_sha256, hex, short};
+use crate::kernels::storage::values;
+use crate::methods::hyper::{HyperInit, HyperNetwork, Mixture, fit_hidden, rows_for};
+use crate::model::ModelConfig;
+use crate::training::{Corpus, Task};
+
+/// A hyper-network about to be trained.
+pub struct NewHyper {
+    pub network: HyperNetwork,
+    /// Of its parameters, those whose names these are; none for all.
+    pub only: Option<BTreeSet<String>>,
+    /// Fingerprint of structure and first values.
+    pub sha256: String,
+    pub parents: Vec<Parent>,
+}
+
+impl NewHyper {
+    pub fn trains(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(name))
+    }
+    pub fn num_trained(&self) -> usize {
+        let own = self.network.parameters().filter(|p| self.trains(&p.name));
+        own.map(|p| p.tensor.elem_count()).sum()
+    }
+}
+
+impl AdapterTrainArgs {
+    /// The hyper-network for a text, in its first state. `base_sha256` is that of a model that stays
+    /// as it is.
+    pub fn create_hyper(
+        &self,
+        args: &Args,
+        context: &Context,
+        model: &ModelConfig,
+        base_sha256: Option<&str>,
+        corpus: &Corpus,
+    ) -> Result<NewHyper> {
+        if !self.new_language.is_empty() {
+            return self.create_rows(args, model, base_sha256, corpus);
+        }
+        let mut config = self.structure(args.method, model)?;
+        config.base_model_sha256 = base_sha256.map(str::to_string);
+        config.rows = rows_for(&config, &keys(corpus));
+        if let Some(text) = &self.match_params {
+            config.hidden = fit_hidden(&config, budget(text, &config, corpus)?)
+                .map_err(|e| e.flag("--match-params"))?;
+        }
+        let init = self.hyper_init.unwrap_or(match config.kind {
+            Kind::HyperAdapters => HyperInit::Xavier,
+            Kind::HyperX => HyperInit::Small,
+        });
+        let network = HyperNetwork::create(config, init, context.seed)?;
+        let mut parents = Vec::new();
+        if let Some(path) = &args.init_from {
+            let (dir, parent) = hyper_dir(path)?;
+            let other = HyperNetwork::read(&dir)?;
+            let taken = network.take_from(&other)?;
+            super::say_taken(taken, network.parameters().count(), &dir, context)?;
+            parents.push(parent);
+        }
+        let sha256 = fingerprint(&network)?;
+        Ok(NewHyper { network, only: None, sha256, parents })
+    }
+
+    /// The network of `--init-from` with vectors of new languages, which alone are trained.
+    fn create_rows(
+        &self,
+        args: &Args,
+        model: &ModelConfig,
+        base_sha256: Option<&str>,
+        corpus: &Corpus,
+    ) -> Result<NewHyper> {
+        let flag = "--new-language";
+        let Some(path) = &args.init_from else {
+            return Err(Error::usage("new languages of which hyper-network?")
+                .flag(flag)
+                .hint("add `--init-from RUN`"));
+        };
+        let [any, _, hyper, residual, projected] = self.given_structure();
+        if let Some(other) = any.or(hyper).or(residual).or(projected) {
+            return Err(Error::usage("the structure is that of the hyper-network of `--init-from`")
+                .flag(other));
+        }
+        let (dir, parent) = hyper_dir(path)?;
+        let mut network = HyperNetwork::read(&dir)?;
+        if network.config.kind != kind(args.method) {
+            return Err(Error::usage("the hyper-network is of another kind")
+                .flag("--method")
+                .found(network.config.kind.name())
+                .hint(format!("`--method {}`", network.config.kind.name())));
+        }
+        check_model(&network.config, model, base_sha256).map_err(|e| e.at(&dir))?;
+        let mut only = BTreeSet::new();
+        for text in &self.new_language {
+            let (name, mixture) = Mixture::parse_named(text).map_err(|e| e.flag(flag))?;
+            let known: BTreeSet<String> = network.config.rows.keys().cloned().collect();
+            network.add_language(&name, &mixture).map_err(|e| e.flag(flag))?;
+            let added: Vec<String> =
+                network.config.rows.keys().filter(|k| !known.contains(*k)).cloned().collect();
+            for key in added {
+                // Only updates make it a vector of its own.
+                network.config.rows.insert(key.clone(), Row::default());
+                only.insert(format!("embedding.{key}"));
+            }
+        }
+        let new: BTreeSet<&str> =
+            only.iter().filter_map(|n| n.rsplit_once('.').map(|n| n.1)).collect();
+        for lane in &corpus.directions {
+            let d = &lane.direction;
+            if !new.contains(d.src_lang.as_str()) && !new.contains(d.tgt_lang.as_str()) {
+                return Err(Error::data(format!("nothing would be learned from `{}`", lane.name()))
+                    .expected(format!("text of {}", new.iter().copied().collect::<Vec<_>>().join(", ")))
+                    .hint("`--direction A-B` chooses directions of a text"));
+            }
+            network.check_keys(lane.task.name(), &d.src_lang, &d.tgt_lang, &|key| {
+                only.contains(&format!("embedding.{key}"))
+            })?;
+        }
+        let sha256 = fingerprint(&network)?;
+        Ok(NewHyper { network, only: Some(only), sha256, parents: vec![parent] })
+    }
+
+    fn structure(&self, method: Method, model: &ModelConfig) -> Result<HyperConfig> {
+        let kind = kind(method);
+        let is_x = kind == Kind::HyperX;
+        let norm = self.adapter_norm.unwrap_or(match kind {
+            Kind::HyperAdapters => NormPlace::Before,
+            Kind::HyperX => NormPlace::None,
+        });
+        let affine = self.adapter_affine.unwrap_or(match kind {
+            Kind::HyperX if norm != NormPlace::None => Affine::Generated,
+            _ => Affine::None,
+        });
+        let hidden = match (self.hyper_hidden, self.hyper_size, kind) {
+            (Some(n), ..) => n,
+            (_, None, Kind::HyperAdapters) => 64,
+            (_, Some(HyperSize::Small), Kind::HyperAdapters) => 102,
+            (_, Some(HyperSize::Base), Kind::HyperAdapters) => 204,
+            (_, Some(HyperSize::Large), Kind::HyperAdapters) => 612,
+            (_, None | Some(HyperSize::Small), Kind::HyperX) => 32,
+            (_, Some(_), Kind::HyperX) => 192,
+        };
+        let (encoder_inputs, decoder_inputs) = self.inputs(kind)?;
+        let embedding_dim = self.embedding_dim.unwrap_or(if is_x { 64 } else { 50 });
+        let position = if is_x { Position::FeedForward } else { Position::Layer };
+        Ok(HyperConfig {
+            kind,
+            d_model: model.d_model,
+            encoder_layers: model.encoder_layers,
+            decoder_layers: model.decoder_layers,
+            bottleneck: self.adapter_bottleneck.unwrap_or(super::DEFAULT_BOTTLENECK),
+            positions: self.positions(position),
+            norm,
+            affine,
+            encoder_inputs,
+            decoder_inputs,
+            embedding_dim,
+            layer_embedding_dim: self.layer_embedding_dim.unwrap_or(embedding_dim),
+            hidden,
+            projection: is_x.then(|| self.hyper_projection.unwrap_or(192)),
+            blocks: if is_x { 0 } else { self.hyper_blocks.unwrap_or(2) },
+            input_norm: self.hyper_input_norm,
+            output_norm: self.hyper_output_norm,
+            dropout: self.hyper_dropout.unwrap_or(0.0),
+            rescale: !is_x && !self.no_rescale,
+            tie_languages: self.tie_languages,
+            shared_layer_ids: self.shared_layer_ids,
+            rows: BTreeMap::new(),
+            base_model_sha256: None,
+        })
+    }
+
+    /// `source,layer/target,layer` as the inputs of both sides.
+    fn inputs(&self, kind: Kind) -> Result<(BTreeSet<Factor>, BTreeSet<Factor>)> {
+        let all: BTreeSet<Factor> = kind.factors().iter().copied().collect();
+        let Some(text) = &self.hyper_inputs else { return Ok((all.clone(), all)) };
+        let side = |list: &str| -> Result<BTreeSet<Factor>> {
+            let one = |name: &str| {
+                let names = || all.iter().map(|f| f.name());
+                all.iter().copied().find(|f| f.name() == name).ok_or_else(|| {
+                    Error::usage(format!("unknown input `{name}`"))
+                        .flag("--hyper-inputs")
+                        .expected(names().collect::<Vec<_>>().join(", "))
+                        .suggest(name, names())
+                })
+            };
+            list.split(',').map(|n| one(n.trim())).collect()
+        };
+        let (encoder, decoder) = text.split_once('/').unwrap_or((text, text));
+        Ok((side(encoder)?, side(decoder)?))
+    }
+}
+
+fn kind(method: Method) -> Kind {
+    match method {
+        Method::HyperX => Kind::HyperX,
+        _ => Kind::HyperAdapters,
+    }
+}
+
+/// Keys by factor that a text needs: tasks, sources, targets, languages of either.
+fn keys(corpus: &Corpus) -> BTreeMap<Factor, BTreeSet<String>> {
+    let mut keys: BTreeMap<Factor, BTreeSet<String>> = BTreeMap::new();
+    let mut add = |factor: Factor, key: &str| {
+        keys.entry(factor).or_default().insert(key.to_string());
+    };
+    for lane in &corpus.directions {
+        let (src, tgt) = (&lane.direction.src_lang, &lane.direction.tgt_lang);
+        add(Factor::Task, lane.task.name());
+        add(Factor::Source, src);
+        add(Factor::Target, tgt);
+        add(Factor::Language, src);
+        add(Factor::Language, tgt);
+    }
+    keys
+}
+
+/// What `--match-params` allows: a number, or a share of what stored adapters keyed by source in the
+/// encoder and target in the decoder would take, with norms of their own.
+fn budget(text: &str, config: &HyperConfig, corpus: &Corpus) -> Result<usize> {
+    let bad = || {
+        Error::usage(format!("`{text}` is no number of parameters"))
+            .flag("--match-params")
+            .expected("such as 2000000, 1/6 or 50%")
+    };
+    let number = |t: &str| t.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
+    let share = if let Some((a, b)) = text.split_once('/') {
+        number(a).zip(number(b)).map(|(a, b)| a / b)
+    } else if let Some(percent) = text.strip_suffix('%') {
+        number(percent).map(|p| p / 100.0)
+    } else {
+        return text.trim().parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(bad);
+    };
+    let share = share.ok_or_else(bad)?;
+    let lanes = corpus.directions.iter().filter(|l| l.task == Task::Translation);
+    let (mut sources, mut targets) = (BTreeSet::new(), BTreeSet::new());
+    for lane in lanes {
+        sources.insert(&lane.direction.src_lang);
+        targets.insert(&lane.direction.tgt_lang);
+    }
+    let (d, b) = (config.d_model, config.bottleneck);
+    let one = 2 * d * b + b + d + 2 * d;
+    let of = |side: Side, keys: usize| {
+        keys * config.sites().iter().filter(|s| s.side == side).count() * one
+    };
+    let stored = of(Side::Encoder, sources.len()) + of(Side::Decoder, targets.len());
+    Ok((share * stored as f64) as usize)
+}
+
+/// The directory of a trained hyper-network, and what is to be remembered of it.
+fn hyper_dir(path: &std::path::Path) -> Result<(PathBuf, Parent)> {
+    let flag = |e: Error| e.flag("--init-from");
+    let Some(dir) = hypernet::resolve(path).map_err(flag)? else {
+        return Err(flag(
+            Error::artifact("not a run that trained a hyper-network")
+                .at(path)
+                .expected(format!("`{}`", hypernet::FILE)),
+        ));
+    };
+    let sha256 = file_sha256(&dir.join(hypernet::WEIGHTS))?;
+    Ok((dir, Parent { role: "init_from".into(), name: display_name(path), sha256 }))
+}
+
+/// Whether a hyper-network was made for a model.
+pub fn check_model(
+    config: &HyperConfig,
+    model: &ModelConfig,
+    base_sha256: Option<&str>,
+) -> Result<()> {
+    let found = (config.d_model, config.encoder_layers, config.decoder_layers);
+    let expected = (model.d_model, model.encoder_layers, model.decoder_layers);
+    if found != expected {
+        let shape = |(d, e, l): (usize, usize, usize)| format!("width {d}, {e}+{l} layers");
+        return Err(Error::artifact("the hyper-network is for a model of another shape")
+            .found(shape(found))
+            .expected(shape(expected)));
+    }
+    match (config.base_model_sha256.as_deref(), base_sha256) {
+        (Some(own), Some(base)) if own != base => {
+            Err(Error::artifact("the hyper-network was trained on another model")
+                .found(short(own))
+                .expected(short(base))
+                .hint("pass the model it was trained on with `-m`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fingerprint(network: &HyperNetwork) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let text = serde_json::to_vec(&network.config)
+        .map_err(|e| Error::bug("cannot encode a hyper-network").cause(e.to_string()))?;
+    hasher.update(text);
+    for p in network.parameters() {
+        values(&p.tensor)?.iter().for_each(|v| hasher.update(v.to_le_bytes()));
+    }
+    Ok(hex(&hasher.finalize()))
+}
