@@ -48,6 +48,8 @@ pub enum Command {
     Train(Box<commands::train::Args>),
     #[command(name = "prune-lora")]
     PruneLora(commands::prune_lora::Args),
+    #[command(name = "gen-adapters")]
+    GenAdapters(commands::gen_adapters::Args),
     Translate(commands::translate::Args),
     Score(commands::score::Args),
     Export(commands::export::Args),

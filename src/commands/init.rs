@@ -144,6 +144,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .flag("--output")
             .hint("write `./-` for a directory named `-`"));
     }
+    args.extend.check()?;
     refuse_existing(&args.output, context.force)?;
     refuse_foreign(&args.output)?;
     if let Some(from) = &args.extend.from {

@@ -26,11 +26,11 @@ pub struct LoraArgs {
     /// Add the updates to the weights of each direction: faster, and more memory for each
     #[arg(long, requires = "lora", help_heading = "LoRA")]
     pub merge_lora: bool,
-    /// What to do for a language or direction without a LoRA [default: error]
-    #[arg(long, value_enum, value_name = "WHAT", requires = "lora", help_heading = "LoRA")]
+    /// What to do for a language or direction without a LoRA, or without adapters [default: error]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "LoRA")]
     pub unknown_language: Option<UnknownLanguage>,
-    /// Take a LoRA that was trained on another model of the same shape
-    #[arg(long, requires = "lora", help_heading = "LoRA")]
+    /// Take a LoRA or adapters that were trained on another model of the same shape
+    #[arg(long, help_heading = "LoRA")]
     pub allow_base_mismatch: bool,
 }
 
@@ -123,6 +123,21 @@ impl LoraArgs {
             Some(path) => load(path, checkpoint, self.allow_base_mismatch, context).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Flags that say something of nothing.
+    pub fn refuse_idle(&self, has_adapters: bool) -> Result<()> {
+        let idle = match self.unknown_language {
+            Some(_) => "--unknown-language",
+            None if self.allow_base_mismatch => "--allow-base-mismatch",
+            None => return Ok(()),
+        };
+        if self.lora.is_some() || has_adapters {
+            return Ok(());
+        }
+        Err(Error::usage(format!("`{idle}` without a LoRA or adapters"))
+            .flag(idle)
+            .hint("`--lora LORA` or `--adapters ADAPTERS` names them"))
     }
 
     pub fn form(&self) -> LowRankForm {

@@ -1,8 +1,10 @@
 //! One file per subcommand: `Args` (doc comments are the help) and `run(args, &Context)`.
 //! A command opens inputs, calls stages, writes outputs. No maths.
 
+pub mod adapters;
 pub mod build_masks;
 pub mod export;
+pub mod gen_adapters;
 pub mod generate;
 pub mod init;
 pub mod inspect;
@@ -26,6 +28,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::BuildMasks(args) => build_masks::run(args, context),
         Command::Train(args) => train::run(args, context),
         Command::PruneLora(args) => prune_lora::run(args, context),
+        Command::GenAdapters(args) => gen_adapters::run(args, context),
         Command::Translate(args) => translate::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Export(args) => export::run(args, context),

@@ -11,6 +11,7 @@ mod lora_args;
 mod method;
 mod observer;
 mod scorer;
+mod task_args;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,12 +75,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     config.attention_dropout = args.attention_dropout.unwrap_or(config.attention_dropout);
     config.activation_dropout = args.activation_dropout.unwrap_or(config.activation_dropout);
 
-    let corpus = Arc::new(read_corpus(args, context, &args.train, &tokenizer, &base, "train")?);
-    let valid = if args.valid.is_empty() {
-        None
-    } else {
-        Some(read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?)
-    };
+    let mut corpus = read_corpus(args, context, &args.train, &tokenizer, &base, "train")?;
+    args.tasks.read(args, context, &mut corpus, (&tokenizer, &base), None)?;
+    let corpus = Arc::new(corpus);
+    let mut valid = read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?;
+    args.tasks.read(args, context, &mut valid, (&tokenizer, &base), Some(&corpus.tags))?;
+    let valid = (!valid.directions.is_empty()).then_some(valid);
     let parts = direction_parts(masks.as_ref(), &base, &[Some(&corpus), valid.as_ref()])?;
     let carried = weights.as_ref().unwrap_or(&base).dir().join(CARRIED);
     if masks.is_none() && carried.is_file() {
@@ -157,9 +158,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             Some(new.training(&corpus, valid.as_ref(), context, (&config, name), first_slot)?)
         }
     };
-    if let (Some(method), Some(dir)) = (&mut method, &latest) {
-        method.restore(dir)?;
+    let slots = trained_parameters(&set, method.as_deref(), None).count();
+    let mut tasks = args.tasks.tasks(&corpus, &tokenizer, &base, context, slots)?;
+    if let Some(dir) = &latest {
+        if let Some(method) = &mut method {
+            method.restore(dir)?;
+        }
+        if let Some(head) = &mut tasks.tag_head {
+            head.restore(dir)?;
+        }
     }
+    let head = tasks.tag_head.as_ref();
     let adam = AdamSettings {
         beta1: args.beta1,
         beta2: args.beta2,
@@ -168,8 +177,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         decoupled: args.optimizer == OptimizerKind::Adamw,
     };
     let optimizer = match &latest {
-        Some(dir) => read_moments(dir, adam, trained_parameters(&set, method.as_deref()))?,
-        None => Adam::new(adam, trained_parameters(&set, method.as_deref())),
+        Some(dir) => read_moments(dir, adam, trained_parameters(&set, method.as_deref(), head))?,
+        None => Adam::new(adam, trained_parameters(&set, method.as_deref(), head)),
     };
     let mut sampler = Sampler::new(
         corpus.clone(),
@@ -186,7 +195,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
         "{} parameters trained{}, {} pairs in {} directions{}",
-        trained_parameters(&set, method.as_deref()).map(|p| p.tensor.elem_count()).sum::<usize>(),
+        trained_parameters(&set, method.as_deref(), head).map(|p| p.tensor.elem_count()).sum::<usize>(),
         match set.num_values() - set.trainable().map(|p| p.tensor.elem_count()).sum::<usize>() {
             frozen if method.is_some() => format!(" beside {frozen} frozen ones"),
             _ => format!(" of {}", set.num_values()),
@@ -215,6 +224,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         },
         parts,
         method,
+        tasks,
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
@@ -315,6 +325,9 @@ fn read_corpus(
     base: &Checkpoint,
     what: &str,
 ) -> Result<Corpus> {
+    if paths.is_empty() {
+        return Ok(Corpus::empty());
+    }
     let inputs: Vec<Input> = paths.iter().map(|p| Input::parse(p)).collect();
     let keep_text = what == "valid" && !args.valid_metric.is_empty();
     let options = args.pairs.corpus_options(&base.config, keep_text)?;

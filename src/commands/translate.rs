@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
+use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
 use crate::commands::lora::{LoadedLora, LoraArgs};
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
@@ -116,6 +117,9 @@ pub struct Args {
 
     #[command(flatten)]
     pub lora: LoraArgs,
+
+    #[command(flatten)]
+    pub adapters: AdapterArgs,
 
     /// Hypotheses kept at each step; 1 is greedy search
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Decoding")]
@@ -254,8 +258,11 @@ impl Args {
     fn signature(
         &self,
         checkpoint: &Checkpoint,
-        masks: Option<&LoadedMasks>,
-        lora: Option<&LoadedLora>,
+        (masks, lora, adapters): (
+            Option<&LoadedMasks>,
+            Option<&LoadedLora>,
+            Option<&LoadedAdapters>,
+        ),
         options: &DecodingOptions,
     ) -> Result<String> {
         let sha256 = checkpoint.sha256()?;
@@ -267,8 +274,10 @@ impl Args {
             _ => "",
         };
         let lora = lora.map_or(String::new(), |l| format!("lora:{}{unknown}|", l.signature()));
+        let adapters =
+            adapters.map_or(String::new(), |a| format!("adapters:{}{unknown}|", a.signature()));
         Ok(format!(
-            "model:{}@{}|{masks}{lora}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
+            "model:{}@{}|{masks}{lora}{adapters}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:f32|version:{}",
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
@@ -301,6 +310,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     let lora = args.lora.load(&checkpoint, context)?;
+    let adapters = args.adapters.load(&checkpoint, args.lora.allow_base_mismatch)?;
+    args.lora.refuse_idle(adapters.is_some())?;
     let masks = match args.no_masks {
         true => None,
         false => args.neuron_masks.load_or_carried_by(&checkpoint, lora.as_ref())?,
@@ -327,6 +338,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         if let Some(lora) = &lora {
             out.line(&format!("LoRA: {}", lora.dir.display()))?;
         }
+        if let Some(adapters) = &adapters {
+            out.line(&format!("adapters: {}", adapters.dir.display()))?;
+        }
         for i in &inputs {
             if i.path().is_some() {
                 i.open()?;
@@ -340,7 +354,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
     let model = InferenceModel::from_checkpoint(&checkpoint)?;
     let signature = if args.header || args.summary {
-        Some(args.signature(&checkpoint, masks.as_ref(), lora.as_ref(), &options)?)
+        let parts = (masks.as_ref(), lora.as_ref(), adapters.as_ref());
+        Some(args.signature(&checkpoint, parts, &options)?)
     } else {
         None
     };
@@ -351,9 +366,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(lora) = &lora {
         context.report.note(format!("LoRA: {}", lora.dir.display()));
     }
+    if let Some(adapters) = &adapters {
+        context.report.note(format!("adapters: {}", adapters.dir.display()));
+    }
     let parts = Arc::new(Provider {
         masks: masks.map(|m| m.provider),
         lora: lora.map(|l| args.lora.provider(&l, &checkpoint)).transpose()?,
+        adapters: adapters.map(|a| (a.source, args.lora.unknown_language.unwrap_or_default())),
     });
     let feed = spawn(
         inputs,
@@ -439,6 +458,8 @@ fn args_of(context: &Context) -> serde_json::Value {
         "unknown_direction",
         "unknown_language",
         "no_masks",
+        "no_adapters",
+        "mixtures",
         "reverse",
         "both_directions",
     ];

@@ -14,4 +14,4 @@ pub use adapter_bank::AdapterBank;
 pub use compact::CompactModel;
 pub use neuron_masks::{MaskProvider, MaskUse, UnknownDirection};
 pub use placed::{LayerUse, SetUse, UnknownLanguage, placement_for};
-pub use provider::{DirectionUse, LayerKey, Provider};
+pub use provider::{AdapterSource, DirectionUse, LayerKey, Provider};

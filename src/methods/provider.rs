@@ -1,5 +1,7 @@
 //! What a direction does differently, from all the parts a model runs with.
 
+use super::AdapterBank;
+use super::hyper::{HyperNetwork, TRANSLATION};
 use super::lora::LoraSet;
 use super::placed::{LayerUse, SetUse, UnknownLanguage};
 use super::{MaskProvider, MaskUse};
@@ -7,11 +9,44 @@ use crate::error::Result;
 use crate::formats::neurons::Side;
 use crate::model::{DirectionParts, ModelConfig};
 
-/// Masks and LoRA, each or neither.
+/// Where bottleneck adapters come from.
+pub enum AdapterSource {
+    /// Read when they are asked for.
+    Bank(AdapterBank),
+    /// Generated when they are asked for.
+    Hyper(Box<HyperNetwork>),
+}
+
+impl AdapterSource {
+    /// The adapters of a direction of translation.
+    ///
+    /// # Errors
+    /// Data: a language or direction has none and `unknown` says to stop.
+    pub fn choose(&self, src: &str, tgt: &str, unknown: UnknownLanguage) -> Result<SetUse> {
+        match self {
+            Self::Bank(bank) => bank.choose(src, tgt, unknown),
+            Self::Hyper(network) => match network.choose(TRANSLATION, src, tgt) {
+                Err(_) if unknown == UnknownLanguage::Base => Ok(SetUse::default()),
+                chosen => chosen,
+            },
+        }
+    }
+
+    fn parts(&self, used: &SetUse, config: &ModelConfig) -> Result<DirectionParts> {
+        match self {
+            _ if *used == SetUse::default() => Ok(DirectionParts::none(config)),
+            Self::Bank(bank) => bank.parts(used),
+            Self::Hyper(network) => network.parts(used),
+        }
+    }
+}
+
+/// Masks, LoRA and adapters, each or none.
 #[derive(Default)]
 pub struct Provider {
     pub masks: Option<MaskProvider>,
     pub lora: Option<(LoraSet, UnknownLanguage)>,
+    pub adapters: Option<(AdapterSource, UnknownLanguage)>,
 }
 
 /// Which of them a direction uses. Directions that are equal run the same layers.
@@ -19,18 +54,19 @@ pub struct Provider {
 pub struct DirectionUse {
     pub masks: MaskUse,
     pub lora: SetUse,
+    pub adapters: SetUse,
 }
 
-/// What one layer depends on: its mask's group, and adapters.
-pub type LayerKey = (Option<String>, LayerUse);
+/// What one layer depends on: its mask's group, LoRA and adapters.
+pub type LayerKey = (Option<String>, LayerUse, LayerUse);
 
 impl Provider {
     pub fn is_empty(&self) -> bool {
-        self.masks.is_none() && self.lora.is_none()
+        self.masks.is_none() && self.lora.is_none() && self.adapters.is_none()
     }
 
     /// # Errors
-    /// Data: the direction has no mask or no LoRA, and that was not allowed.
+    /// Data: the direction has no mask, LoRA or adapters, and that was not allowed.
     pub fn choose(&self, src_lang: &str, tgt_lang: &str) -> Result<DirectionUse> {
         let masks = match &self.masks {
             Some(masks) => masks.choose(src_lang, tgt_lang)?,
@@ -40,7 +76,11 @@ impl Provider {
             Some((set, unknown)) => set.choose(src_lang, tgt_lang, *unknown)?,
             None => SetUse::default(),
         };
-        Ok(DirectionUse { masks, lora })
+        let adapters = match &self.adapters {
+            Some((source, unknown)) => source.choose(src_lang, tgt_lang, *unknown)?,
+            None => SetUse::default(),
+        };
+        Ok(DirectionUse { masks, lora, adapters })
     }
 
     pub fn parts(&self, used: &DirectionUse, config: &ModelConfig) -> Result<DirectionParts> {
@@ -51,6 +91,9 @@ impl Provider {
         if let Some((set, _)) = &self.lora {
             parts.add(set.parts(&used.lora, &|_, _, _| None));
         }
+        if let Some((source, _)) = &self.adapters {
+            parts.add(source.parts(&used.adapters, config)?);
+        }
         Ok(parts)
     }
 }
@@ -58,10 +101,11 @@ impl Provider {
 impl DirectionUse {
     /// What a layer depends on.
     pub fn layer(&self, side: Side, layer: usize) -> LayerKey {
-        let (group, layers) = match side {
-            Side::Encoder => (self.masks.encoder(), &self.lora.encoder),
-            Side::Decoder => (self.masks.decoder(), &self.lora.decoder),
+        let (group, lora, adapters) = match side {
+            Side::Encoder => (self.masks.encoder(), &self.lora.encoder, &self.adapters.encoder),
+            Side::Decoder => (self.masks.decoder(), &self.lora.decoder, &self.adapters.decoder),
         };
-        (group.map(str::to_string), layers.get(layer).cloned().unwrap_or_default())
+        let of = |layers: &[LayerUse]| layers.get(layer).cloned().unwrap_or_default();
+        (group.map(str::to_string), of(lora), of(adapters))
     }
 }

@@ -90,3 +90,63 @@ pub fn build_batch(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::fixture::{lane, mixture};
+
+    const NOISE: NoiseSettings = NoiseSettings { mask: 0.3, drop: 0.2, shuffle: 3 };
+
+    fn batch(c: &Corpus, task: Task, indices: &[u32], key: u64) -> Batch {
+        let noise = BatchNoise { settings: &NOISE, mask_id: 3, key };
+        build_batch(c, &c.directions[lane(c, task)], indices, Some(noise))
+    }
+
+    #[test]
+    fn denoising_restores_the_clean_sentence() {
+        let c = mixture(2, 20, 0);
+        let lane = &c.directions[lane(&c, Task::Denoising)];
+        let all: Vec<u32> = (0..20).collect();
+        let b = batch(&c, Task::Denoising, &all, 9);
+        let mut damaged = 0;
+        for (i, e) in lane.examples.iter().enumerate() {
+            let clean = c.sentence(e.src);
+            assert_eq!(b.labels.sentence(i), clean);
+            let key = sentence_key(9, e.src);
+            assert_eq!(b.src.sentence(i), noised(clean, &NOISE, 3, key));
+            damaged += usize::from(b.src.sentence(i) != clean);
+        }
+        assert!(damaged > 15, "{damaged}");
+        // Equal texts are damaged in different ways.
+        assert_ne!(b.src.sentence(0), b.src.sentence(1));
+        assert_eq!(b.weight(), b.labels.num_tokens() as f64);
+        assert!(b.tags.is_none() && b.weights.is_none());
+        // What a sentence is batched with changes nothing; the key does.
+        let alone = batch(&c, Task::Denoising, &[7], 9);
+        assert_eq!(alone.src.sentence(0), b.src.sentence(7));
+        assert_ne!(batch(&c, Task::Denoising, &all, 10).src, b.src);
+        assert_eq!(build_batch(&c, lane, &all, None).src, b.labels);
+    }
+
+    #[test]
+    fn other_tasks_are_not_damaged() {
+        let c = mixture(4, 0, 4);
+        let b = batch(&c, Task::Translation, &[1, 0], 1);
+        let d = &c.directions[lane(&c, Task::Translation)];
+        for (i, e) in [1, 0].map(|i: usize| d.examples[i]).iter().enumerate() {
+            assert_eq!(b.src.sentence(i), c.sentence(e.src));
+            assert_eq!(b.labels.sentence(i), c.sentence(e.tgt));
+        }
+        let b = batch(&c, Task::Tagging, &[2, 3], 1);
+        let d = &c.directions[lane(&c, Task::Tagging)];
+        let sentence = d.examples[2].src;
+        assert_eq!(b.src.sentence(0), c.sentence(sentence));
+        let tags = b.tags.as_deref().unwrap();
+        assert_eq!(tags.len(), b.src.num_tokens());
+        assert_eq!(&tags[..tags.len() / 2], c.labels(sentence).unwrap());
+        // Three words each.
+        assert_eq!(b.weight(), 6.0);
+        assert!(tags.iter().filter(|t| **t == IGNORED).count() > 4);
+    }
+}

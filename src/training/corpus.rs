@@ -302,3 +302,6 @@ impl Gathered {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 mod batch;
 mod adapters;
 mod corpus;
+#[cfg(test)]
+mod fixture;
 mod freeze;
 mod hyper;
 mod lora;
@@ -19,8 +21,8 @@ mod task;
 mod trainer;
 mod validation;
 
-pub use batch::{Batch, BatchNoise, build_batch};
 pub use adapters::AdapterTraining;
+pub use batch::{Batch, BatchNoise, build_batch};
 pub use corpus::{
     Corpus, CorpusOptions, CorpusSummary, DirectionExamples, Example, OnLong, TextOptions,
 };
@@ -40,5 +42,5 @@ pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};
 pub use settings::{HARMLESS, Settings, differences};
 pub use tagging::{TAG_HEAD, TagHead};
 pub use task::Task;
-pub use trainer::{StepReport, Trainer, TrainerOptions, trained_parameters};
+pub use trainer::{StepReport, Tasks, Trainer, TrainerOptions, trained_parameters};
 pub use validation::{DirectionLoss, TaskLoss, ValidationLoss, ValidationOptions, validate};

@@ -14,6 +14,7 @@ use super::optimizer::{Adam, AdamSettings, Moments};
 use super::parts::TrainedParts;
 use super::sampler::SamplerState;
 use super::settings::Settings;
+use super::tagging::{TAG_HEAD, TagHead};
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
 use crate::formats::adapters::BANK;
@@ -160,6 +161,9 @@ impl RunDir {
         if let Some(method) = content.method {
             method.write(dir.path(), provenance)?;
         }
+        if let Some(head) = content.tag_head {
+            head.write(dir.path(), provenance)?;
+        }
         if let Some((file, name)) = content.carried {
             write_bytes(&dir.path().join(name), file)?;
         }
@@ -168,7 +172,8 @@ impl RunDir {
             let path = dir.path().join(OPTIMIZER);
             let model = content.model.into_iter().flat_map(|(_, set)| set.trainable());
             let method = content.method.into_iter().flat_map(TrainedParts::parameters);
-            write_moments(&path, model.chain(method), optimizer, provenance)?;
+            let head = content.tag_head.into_iter().flat_map(TagHead::parameters);
+            write_moments(&path, model.chain(method).chain(head), optimizer, provenance)?;
         }
         if let Some(state) = state {
             write_state(dir.path(), state)?;
@@ -268,6 +273,7 @@ pub struct Content<'a> {
     /// The model, if any of it is trained; else it stays where it is.
     pub model: Option<(&'a ModelSource<'a>, &'a ParameterSet)>,
     pub method: Option<&'a dyn TrainedParts>,
+    pub tag_head: Option<&'a TagHead>,
     /// A file under a name: the masks it is trained with.
     pub carried: Option<(&'a [u8], &'a str)>,
 }
@@ -287,7 +293,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 pub(super) fn weights_sha256(dir: &Path) -> Result<String> {
     let is_weights = |p: &&PathBuf| {
         let name = p.file_name().unwrap_or_default().to_string_lossy();
-        [hf::WEIGHTS, peft::WEIGHTS, BANK, hypernet::WEIGHTS].contains(&&*name)
+        [hf::WEIGHTS, peft::WEIGHTS, BANK, hypernet::WEIGHTS, TAG_HEAD].contains(&&*name)
     };
     let all = files(dir);
     let weights: Vec<&PathBuf> = all.iter().filter(is_weights).collect();

@@ -212,3 +212,89 @@ impl Sampler {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::fixture::mixture;
+
+    fn shares(sizes: &[usize], temperature: f64) -> Vec<f64> {
+        let all: Vec<f64> = weights(sizes, temperature).collect();
+        let sum: f64 = all.iter().sum();
+        all.iter().map(|w| w / sum).collect()
+    }
+
+    fn settings(temperature: f64) -> SamplerSettings {
+        SamplerSettings { batch_tokens: 40, temperature, seed: 5 }
+    }
+
+    /// Üstün et al. 2022: three sets of 1000, 100 and 10 batches.
+    #[test]
+    fn a_temperature_of_five_evens_out_shares() {
+        let got = shares(&[1000, 100, 10], 5.0);
+        for (got, want) in got.iter().zip([0.493, 0.311, 0.196]) {
+            assert!((got - want).abs() < 5e-4, "{got}, expected {want}");
+        }
+        let plain = shares(&[1000, 100, 10], 1.0);
+        assert!((plain[0] - 1000.0 / 1110.0).abs() < 1e-12);
+        assert!((shares(&[7, 7], 3.0)[0] - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn translation_counts_pairs_and_mixtures_count_batches() {
+        assert_eq!(lane_sizes(&mixture(7, 0, 0), 40), [7, 7]);
+        // Lanes of equal sentences: as many go into a batch as fit.
+        let c = mixture(70, 90, 100);
+        let want: Vec<usize> = c
+            .directions
+            .iter()
+            .map(|d| {
+                let e = d.examples[0];
+                let n = c.sentence_len(e.tgt).max(c.sentence_len(e.src));
+                d.examples.len().div_ceil(40 / n)
+            })
+            .collect();
+        assert_eq!(lane_sizes(&c, 40), want);
+        assert!(want[2] != 90 && want[3] != 100 && want[2] != want[3]);
+    }
+
+    #[test]
+    fn lanes_are_drawn_by_their_batches() {
+        let corpus = Arc::new(mixture(70, 300, 20));
+        let want = shares(&lane_sizes(&corpus, 40), 2.0);
+        let mut sampler = Sampler::new(corpus.clone(), settings(2.0));
+        let n = 20_000;
+        let mut drawn = vec![0; corpus.directions.len()];
+        for _ in 0..n {
+            let plan = sampler.next_batch();
+            let lane = &corpus.directions[plan.direction];
+            assert!(plan.examples.iter().all(|i| (*i as usize) < lane.examples.len()));
+            drawn[plan.direction] += 1;
+        }
+        for (drawn, want) in drawn.iter().zip(want) {
+            // Four standard deviations are at most 0.0142.
+            assert!((f64::from(*drawn) / f64::from(n) - want).abs() < 0.0142, "{drawn} {want}");
+        }
+    }
+
+    #[test]
+    fn a_mixture_continues_where_it_stopped() {
+        let corpus = Arc::new(mixture(30, 30, 30));
+        let mut whole = Sampler::new(corpus.clone(), settings(5.0));
+        (0..37).for_each(|_| drop(whole.next_batch()));
+        let state = whole.state();
+        let names: Vec<&String> = state.lanes.keys().collect();
+        assert_eq!(names, ["de-en", "denoise:fi", "en-de", "tag:en"]);
+        let mut resumed = Sampler::new(corpus, settings(5.0));
+        resumed.restore(&state).unwrap();
+        for _ in 0..100 {
+            assert_eq!(resumed.next_batch(), whole.next_batch());
+        }
+        // A lane of another task is not the lane of the same language.
+        let mut other = Sampler::new(Arc::new(mixture(30, 30, 0)), settings(5.0));
+        assert!(other.restore(&state).is_ok());
+        let mut more = state.clone();
+        more.lanes.remove("denoise:fi");
+        assert!(other.restore(&more).is_err());
+    }
+}

@@ -9,6 +9,8 @@ use super::parts::Mean;
 use super::run_dir::{Best, Content, ModelSource, RunDir, RunState, weights_sha256};
 use super::sampler::BatchPlan;
 use super::settings::Settings;
+use super::tagging::TagHead;
+use super::task::Task;
 use super::trainer::{StepReport, Trainer};
 use super::validation::{ValidationLoss, ValidationOptions, validate};
 use crate::error::{Error, ErrorKind, Result};
@@ -240,6 +242,7 @@ impl Session<'_> {
             // A model that stays as it was lies elsewhere.
             model: set.trainable().next().map(|_| (&self.source, set)),
             method: self.trainer.method.as_deref(),
+            tag_head: self.trainer.tasks.tag_head.as_ref(),
             carried: self.source.carried,
         }
     }
@@ -306,18 +309,7 @@ impl Session<'_> {
         let Some(corpus) = self.valid else { return Ok(()) };
         observer.phase(Some("validating"));
         let trainer = &self.trainer;
-        let loss = validate(
-            &trainer.model,
-            corpus,
-            &|task, d| trainer.parts(task, d),
-            &ValidationOptions {
-                smoothing: trainer.options.label_smoothing,
-                batch_tokens: self.options.valid_tokens,
-                noise: None,
-                head: None,
-            },
-            |_| {},
-        )?;
+        let loss = held_out_loss(trainer, corpus, self.options.valid_tokens)?;
         let scores = match self.scorer.as_mut() {
             Some(s) => s(&self.trainer)?,
             None => Vec::new(),
@@ -457,6 +449,9 @@ impl Session<'_> {
         if let Some(method) = &mut self.trainer.method {
             method.average(&dirs)?;
         }
+        if let Some(head) = &mut self.trainer.tasks.tag_head {
+            head.average(&dirs)?;
+        }
         let step = self.trainer.step();
         let (dir, sha256) =
             self.run.save("average", &self.content(), None, None, &self.provenance)?;
@@ -464,18 +459,7 @@ impl Session<'_> {
         let mut best = None;
         if let (Some(corpus), "nll") = (self.valid, self.options.best_metric.as_str()) {
             let trainer = &self.trainer;
-            let loss = validate(
-                &trainer.model,
-                corpus,
-                &|task, d| trainer.parts(task, d),
-                &ValidationOptions {
-                    smoothing: trainer.options.label_smoothing,
-                    batch_tokens: self.options.valid_tokens,
-                    noise: None,
-                    head: None,
-                },
-                |_| {},
-            )?;
+            let loss = held_out_loss(trainer, corpus, self.options.valid_tokens)?;
             let value = loss.total().1;
             for record in valid_records(step, &loss, &[]) {
                 self.emit(&record, observer)?;
@@ -506,31 +490,66 @@ fn round3(v: f64) -> f64 {
     (v * 1000.0).round() / 1000.0
 }
 
+/// The loss of the model as it stands.
+fn held_out_loss(
+    trainer: &Trainer,
+    corpus: &Corpus,
+    batch_tokens: usize,
+) -> Result<ValidationLoss> {
+    let tasks = &trainer.tasks;
+    let options = ValidationOptions {
+        smoothing: trainer.options.label_smoothing,
+        batch_tokens,
+        noise: tasks.noise.as_ref().map(|(settings, mask_id)| (settings, *mask_id)),
+        head: tasks.tag_head.as_ref().map(TagHead::weights),
+    };
+    validate(&trainer.model, corpus, &|task, d| trainer.parts(task, d), &options, |_| {})
+}
+
+/// One record for each direction or language, one for each task where there are several, and one
+/// for all.
 fn valid_records(
     step: u64,
     loss: &ValidationLoss,
     scores: &[(String, String, f64)],
 ) -> Vec<TrainingRecord> {
-    let scores_of = |pair: &str| {
-        scores.iter().filter(|(p, ..)| p == pair).map(|(_, m, v)| (m.clone(), *v)).collect()
+    let scores_of = |pair: &str, accuracy: Option<f64>| {
+        let own = scores.iter().filter(|(p, ..)| p == pair).map(|(_, m, v)| (m.clone(), *v));
+        own.chain(accuracy.map(|a| ("accuracy".to_string(), 100.0 * a))).collect()
     };
-    let mut records: Vec<TrainingRecord> = loss
-        .directions
-        .iter()
-        .map(|d| {
-            TrainingRecord::Valid(Valid {
-                step,
-                lang_pair: Some(d.direction.to_string()),
-                group: None,
-                loss: d.loss(),
-                nll: d.nll(),
-                ppl: d.nll().exp(),
-                tokens: d.num_tokens as u64,
-                scores: scores_of(&d.direction.to_string()),
-            })
-        })
-        .collect();
+    let mut records: Vec<TrainingRecord> = Vec::new();
+    for d in &loss.directions {
+        let (name, is_pair) = (d.name(), d.task == Task::Translation);
+        records.push(TrainingRecord::Valid(Valid {
+            step,
+            lang_pair: is_pair.then(|| name.clone()),
+            group: (!is_pair).then(|| name.clone()),
+            loss: d.loss(),
+            nll: d.nll(),
+            ppl: d.nll().exp(),
+            tokens: d.num_tokens as u64,
+            scores: scores_of(&name, d.accuracy()),
+        }));
+    }
+    let tasks = loss.by_task();
+    let beside = tasks.iter().filter(|t| t.task != Task::Translation && tasks.len() > 1);
+    for t in beside {
+        records.push(TrainingRecord::Valid(Valid {
+            step,
+            lang_pair: None,
+            group: Some(t.task.name().into()),
+            loss: t.loss,
+            nll: t.nll,
+            ppl: t.nll.exp(),
+            tokens: t.num_tokens as u64,
+            scores: scores_of(t.task.name(), t.accuracy),
+        }));
+    }
     let (all, nll, tokens) = loss.total();
+    let accuracy = match &tasks[..] {
+        [one] => one.accuracy,
+        _ => None,
+    };
     records.push(TrainingRecord::Valid(Valid {
         step,
         lang_pair: None,
@@ -539,7 +558,7 @@ fn valid_records(
         nll,
         ppl: nll.exp(),
         tokens: tokens as u64,
-        scores: scores_of("all"),
+        scores: scores_of("all", accuracy),
     }));
     records
 }

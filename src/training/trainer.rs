@@ -4,17 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::batch::{Batch, build_batch};
+use super::batch::{Batch, BatchNoise, build_batch};
 use super::corpus::Corpus;
+use super::noise::NoiseSettings;
 use super::optimizer::Adam;
 use super::parts::TrainedParts;
 use super::sampler::{BatchPlan, Sampler};
 use super::schedule::LrSchedule;
+use super::tagging::TagHead;
 use super::task::Task;
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::LossSums;
-use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Teacher};
+use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Tagged, Teacher, TrainingLoss};
 use crate::records::LoraPrune;
 use crate::text::Direction;
 
@@ -48,6 +50,14 @@ pub struct StepReport {
     pub pruned: Option<LoraPrune>,
 }
 
+/// What tasks beside translation need.
+#[derive(Default)]
+pub struct Tasks {
+    /// How sentences of denoising are damaged, and what stands for a hidden piece.
+    pub noise: Option<(NoiseSettings, u32)>,
+    pub tag_head: Option<TagHead>,
+}
+
 /// Model, data and optimizer of a run; what each direction does differently.
 pub struct Trainer {
     pub model: M2m100,
@@ -57,17 +67,21 @@ pub struct Trainer {
     pub options: TrainerOptions,
     /// What a method trains beside the model, or with it.
     pub method: Option<Box<dyn TrainedParts>>,
+    pub tasks: Tasks,
     gradients: Gradients,
     /// What no update changes: the masks.
     parts: BTreeMap<Direction, DirectionParts>,
 }
 
-/// All trained parameters in slot order: the model's, then the method's.
+/// All trained parameters in slot order: the model's, then the method's, then the tag head's.
 pub fn trained_parameters<'a>(
     set: &'a ParameterSet,
     method: Option<&'a dyn TrainedParts>,
+    tag_head: Option<&'a TagHead>,
 ) -> impl Iterator<Item = &'a Parameter> {
-    set.trainable().chain(method.into_iter().flat_map(TrainedParts::parameters))
+    set.trainable()
+        .chain(method.into_iter().flat_map(TrainedParts::parameters))
+        .chain(tag_head.into_iter().flat_map(TagHead::parameters))
 }
 
 impl Trainer {
@@ -79,12 +93,13 @@ impl Trainer {
         options: TrainerOptions,
         parts: BTreeMap<Direction, DirectionParts>,
         method: Option<Box<dyn TrainedParts>>,
+        tasks: Tasks,
     ) -> Result<Self> {
-        let gradients = Gradients::new(trained_parameters(&set, method.as_deref()))?;
+        let gradients = Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()))?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }
-        Ok(Self { model, set, optimizer, sampler, options, method, gradients, parts })
+        Ok(Self { model, set, optimizer, sampler, options, method, tasks, gradients, parts })
     }
 
     /// Updates made so far.
@@ -117,12 +132,39 @@ impl Trainer {
     }
     /// All trained parameters in slot order.
     pub fn trained(&self) -> impl Iterator<Item = &Parameter> {
-        trained_parameters(&self.set, self.method.as_deref())
+        trained_parameters(&self.set, self.method.as_deref(), self.tasks.tag_head.as_ref())
     }
 
     /// The batches of the next update.
     pub fn draw(&mut self) -> Vec<BatchPlan> {
         (0..self.options.grad_accum).map(|_| self.sampler.next_batch()).collect()
+    }
+
+    /// The loss of one batch; its gradients times `scale` are added to the buffers.
+    fn add_gradients(
+        &mut self,
+        tape: Tape,
+        batch: &Batch,
+        parts: &DirectionParts,
+        noise: &Noise,
+        scale: f32,
+    ) -> Result<TrainingLoss> {
+        let gradients = &mut self.gradients;
+        let Some(tags) = &batch.tags else {
+            let teacher = Teacher {
+                src: &batch.src,
+                labels: &batch.labels,
+                weights: batch.weights.as_deref(),
+            };
+            let smoothing = self.options.label_smoothing;
+            return self.model.train(tape, teacher, parts, noise, smoothing, scale, gradients);
+        };
+        let head = self.tasks.tag_head.as_ref();
+        let head = head.ok_or_else(|| Error::bug("tagging without a tag head"))?.weights();
+        let tagged = Tagged { src: &batch.src, tags };
+        let loss = self.model.train_tags(tape, tagged, parts, head, noise, scale, gradients)?;
+        let sums = LossSums { loss: loss.nll, nll: loss.nll };
+        Ok(TrainingLoss { sums, num_tokens: loss.words })
     }
 
     /// One update from the given batches. When loss or gradient is not finite, nothing is
@@ -134,7 +176,15 @@ impl Trainer {
         let mut report = StepReport { step, lr, ..Default::default() };
         let batches: Vec<Batch> = plans
             .iter()
-            .map(|p| build_batch(&corpus, &corpus.directions[p.direction], &p.examples, None))
+            .enumerate()
+            .map(|(i, p)| {
+                let noise = self.tasks.noise.as_ref().map(|(settings, mask_id)| BatchNoise {
+                    settings,
+                    mask_id: *mask_id,
+                    key: batch_key(self.options.seed, "noise", step, i as u64),
+                });
+                build_batch(&corpus, &corpus.directions[p.direction], &p.examples, noise)
+            })
             .collect();
         report.weight = batches.iter().map(Batch::weight).sum();
         // Sentences of weight 0 only: an update that changes nothing but the moments.
@@ -144,23 +194,11 @@ impl Trainer {
             report.pruned = method.begin_step(step)?;
         }
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
-            let direction = &corpus.directions[plan.direction].direction;
-            let noise = Noise::new(noise_key(self.options.seed, step, i as u64));
+            let lane = &corpus.directions[plan.direction];
+            let noise = Noise::new(batch_key(self.options.seed, "dropout", step, i as u64));
             let tape = Tape::recording();
-            let parts = self.parts_on(&tape, &noise, Task::Translation, direction)?;
-            let loss = self.model.train(
-                tape,
-                Teacher {
-                    src: &batch.src,
-                    labels: &batch.labels,
-                    weights: batch.weights.as_deref(),
-                },
-                &parts,
-                &noise,
-                self.options.label_smoothing,
-                scale,
-                &mut self.gradients,
-            )?;
+            let parts = self.parts_on(&tape, &noise, lane.task, &lane.direction)?;
+            let loss = self.add_gradients(tape, batch, &parts, &noise, scale)?;
             if !loss.sums.loss.is_finite() {
                 return Err(not_finite("loss", step, &corpus, std::slice::from_ref(plan)));
             }
@@ -168,7 +206,7 @@ impl Trainer {
             report.sums.nll += loss.sums.nll;
             report.tokens += loss.num_tokens;
             report.sentences += plan.examples.len();
-            let pair = report.by_pair.entry(direction.to_string()).or_default();
+            let pair = report.by_pair.entry(lane.name()).or_default();
             pair.0 += loss.sums.nll;
             pair.1 += batch.weight();
         }
@@ -184,7 +222,8 @@ impl Trainer {
             Some(max) => (max / (report.grad_norm + 1e-6)).min(1.0),
             None => 1.0,
         };
-        let trained = trained_parameters(&self.set, self.method.as_deref());
+        let head = self.tasks.tag_head.as_ref();
+        let trained = trained_parameters(&self.set, self.method.as_deref(), head);
         self.optimizer.update(trained, &self.gradients, lr, clip)?;
         if let Some(method) = &mut self.method {
             method.end_step(&self.gradients)?;
@@ -193,10 +232,10 @@ impl Trainer {
     }
 }
 
-/// A number for the masks of one batch, which a resumed run finds again.
-fn noise_key(seed: u64, step: u64, batch: u64) -> u64 {
+/// A number for what is random in one batch, which a resumed run finds again.
+fn batch_key(seed: u64, what: &str, step: u64, batch: u64) -> u64 {
     use rand::RngCore;
-    crate::random::named_rng(seed, &format!("dropout/{step}/{batch}")).next_u64()
+    crate::random::named_rng(seed, &format!("{what}/{step}/{batch}")).next_u64()
 }
 
 fn not_finite(what: &str, step: u64, corpus: &Corpus, plans: &[BatchPlan]) -> Error {

@@ -158,11 +158,8 @@ fn add_batch(
     options: &ValidationOptions<'_>,
     loss: &mut DirectionLoss,
 ) -> Result<()> {
-    let noise = options.noise.map(|(settings, mask_id)| BatchNoise {
-        settings,
-        mask_id,
-        key: NOISE_KEY,
-    });
+    let noise =
+        options.noise.map(|(settings, mask_id)| BatchNoise { settings, mask_id, key: NOISE_KEY });
     if lane.task == Task::Denoising && noise.is_none() {
         return Err(Error::bug("denoising without noise"));
     }

@@ -20,7 +20,7 @@ fn base() -> PathBuf {
     let t = BASE.get_or_init(|| {
         let t = Sandbox::new();
         t.write("train.jsonl", corpus_from(0, 120));
-        let init = ["init", "-q", "-o", "model", "--vocab-size", "60", "--preset", "tiny"];
+        let init = ["init", "-q", "-o", "model", "--vocab-size", "46", "--preset", "tiny"];
         t.isogloss(init).arg("train.jsonl").run().ok();
         let train = ["train", "-q", "-m", "model", "--train", "train.jsonl", "-o", "run"];
         let steps = ["--max-steps", "80", "--lr", "5e-3", "--warmup-steps", "4"];
@@ -71,13 +71,13 @@ fn the_copy_has_new_marks_and_everything_old() {
     t.write("model/config.json", t.read("model/config.json").replace('{', "{\n  \"own\": [0.1],"));
     let run = extend(&t, "model --new-language ee=bb --new-language ab --json");
     let record = &run.ok().records()[0];
-    assert_eq!((&record["type"], &record["vocab_size"]), (&json!("model"), &json!(62)));
+    assert_eq!((&record["type"], &record["vocab_size"]), (&json!("model"), &json!(48)));
     assert_eq!(record["languages"], json!(["aa", "ab", "bb", "cc", "ee"]));
     assert_eq!(
         record["new_languages"],
         json!([
-            {"lang": "ee", "mark": "__ee__", "id": 60, "like": ["bb"]},
-            {"lang": "ab", "mark": "__ab__", "id": 61, "like": ["aa", "bb", "cc"]},
+            {"lang": "ee", "mark": "__ee__", "id": 46, "like": ["bb"]},
+            {"lang": "ab", "mark": "__ab__", "id": 47, "like": ["aa", "bb", "cc"]},
         ])
     );
 
@@ -90,9 +90,9 @@ fn the_copy_has_new_marks_and_everything_old() {
     for id in 0..60 {
         assert_eq!(row(&new, id), row(&old, id), "row {id}");
     }
-    assert_eq!(row(&new, 60), row(&old, marks[1]));
+    assert_eq!(row(&new, 46), row(&old, marks[1]));
     let all = marks.map(|id| row(&old, id));
-    for (i, v) in row(&new, 61).into_iter().enumerate() {
+    for (i, v) in row(&new, 47).into_iter().enumerate() {
         let mean = (f64::from(all[0][i]) + f64::from(all[1][i]) + f64::from(all[2][i])) / 3.0;
         assert!((f64::from(v) - mean).abs() < 1e-7, "{v} {mean}");
     }
@@ -112,11 +112,11 @@ fn the_copy_has_new_marks_and_everything_old() {
         let before = known.encode_source("bb", text, 64).unwrap();
         assert_eq!(wide.encode_source("bb", text, 64).unwrap(), before, "{text}");
         let after = wide.encode_target("ee", text, 64).unwrap();
-        assert_eq!((after.ids[0], &after.ids[1..]), (60, &before.ids[1..]));
+        assert_eq!((after.ids[0], &after.ids[1..]), (46, &before.ids[1..]));
         assert_eq!(wide.decode(&after.ids).unwrap(), known.decode(&before.ids).unwrap());
-        assert!(before.ids[1..].iter().all(|id| *id < 57), "{before:?}");
+        assert!(before.ids[1..].iter().all(|id| *id < 43), "{before:?}");
     }
-    assert!(wide.is_control(60) && wide.is_control(61));
+    assert!(wide.is_control(46) && wide.is_control(47));
     let run = t.isogloss(["translate", "-m", "wide", "--list-langs"]).run();
     assert_eq!(run.ok().stdout(), "aa\nab\nbb\ncc\nee\n");
 
@@ -215,8 +215,8 @@ fn a_new_language_can_be_trained() {
         .ok();
     let (before, after) =
         (Checkpoint::open(&t.path("wide")).unwrap(), Checkpoint::open(&t.path("run")).unwrap());
-    assert_eq!(after.config.vocab_size, 61);
-    assert_ne!(row(&before, 60), row(&after, 60), "the new mark is trained");
+    assert_eq!(after.config.vocab_size, 47);
+    assert_ne!(row(&before, 46), row(&after, 46), "the new mark is trained");
     t.isogloss(["translate", "-q", "-m", "run", "--src-lang", "ee", "--tgt-lang", "aa"])
         .args(["--max-new-tokens", "9"])
         .stdin("uno dos\n")
@@ -239,15 +239,15 @@ fn spare_rows_types_and_the_bias() {
         .into_iter()
         .map(|n| (n.clone(), (stored.view(&n).unwrap().shape().to_vec(), half(&n))))
         .collect();
-    // 60 tokens, 62 rows; the matrix under its two other names.
+    // 46 tokens, 48 rows; the matrix under its two other names.
     let (_, mut shared) = data.remove(SHARED).unwrap();
     shared.extend([0x7f; 2 * 2 * 64]);
     for name in ["model.encoder.embed_tokens.weight", "lm_head.weight"] {
-        data.insert(name.into(), (vec![62, 64], shared.clone()));
+        data.insert(name.into(), (vec![48, 64], shared.clone()));
     }
     let bias = (0..62).map(|i| i as f32 / 8.0);
     let bias: Vec<u8> = bias.flat_map(|v| half::bf16::from_f32(v).to_le_bytes()).collect();
-    data.insert(FINAL_LOGITS_BIAS.into(), (vec![1, 62], bias));
+    data.insert(FINAL_LOGITS_BIAS.into(), (vec![1, 48], bias));
     let entries: BTreeMap<String, Entry> = data
         .iter()
         .map(|(n, (shape, b))| {
@@ -255,32 +255,32 @@ fn spare_rows_types_and_the_bias() {
         })
         .collect();
     write(&t.path("model/model.safetensors"), &entries, &BTreeMap::new(), true).unwrap();
-    let config = t.read("model/config.json").replace(r#""vocab_size": 60"#, r#""vocab_size": 62"#);
+    let config = t.read("model/config.json").replace(r#""vocab_size": 46"#, r#""vocab_size": 48"#);
     t.write("model/config.json", &config);
 
-    extend(&t, "model --new-language ee=bb").ok().says("vocabulary 62 as before");
+    extend(&t, "model --new-language ee=bb").ok().says("vocabulary 48 as before");
     assert_eq!(bytes(&t, "wide/config.json"), config.as_bytes());
     extend(&t, "model --force --new-language ee=bb --new-language ff=cc --new-language gg=aa")
         .ok()
-        .says("vocabulary 62 -> 63");
+        .says("vocabulary 48 -> 49");
     let new = TensorFile::open(&t.path("wide/model.safetensors")).unwrap();
     assert_eq!(new.names(), entries.keys().cloned().collect::<Vec<_>>());
     let rows = |b: &[u8], i: usize| b[i * 128..][..128].to_vec();
     for name in ["model.encoder.embed_tokens.weight", "lm_head.weight"] {
         let view = new.view(name).unwrap();
-        assert_eq!((view.dtype(), view.shape()), (Dtype::BF16, &[63, 64][..]));
+        assert_eq!((view.dtype(), view.shape()), (Dtype::BF16, &[49, 64][..]));
         assert_eq!(view.data()[..60 * 128], shared[..60 * 128]);
-        // aa, bb and cc have the ids 57, 58 and 59.
-        for (to, from) in [(60, 58), (61, 59), (62, 57)] {
+        // aa, bb and cc have the ids 43, 44 and 59.
+        for (to, from) in [(46, 44), (47, 45), (48, 43)] {
             assert_eq!(rows(view.data(), to), rows(&shared, from), "{name} {to}");
         }
     }
-    let bias = new.f32_values(FINAL_LOGITS_BIAS, Some(&[1, 63])).unwrap();
-    assert_eq!(bias[56..], [56.0, 57.0, 58.0, 59.0, 58.0, 59.0, 57.0].map(|v| v / 8.0));
+    let bias = new.f32_values(FINAL_LOGITS_BIAS, Some(&[1, 49])).unwrap();
+    assert_eq!(bias[42..], [42.0, 43.0, 44.0, 45.0, 44.0, 45.0, 43.0].map(|v| v / 8.0));
     Checkpoint::open(&t.path("wide")).unwrap().final_logits_bias().unwrap().unwrap();
 
     // A special token behind the tokenizer's last id is nobody's mark.
-    t.write("model/config.json", config.replace(r#""pad_token_id": 1"#, r#""pad_token_id": 60"#));
+    t.write("model/config.json", config.replace(r#""pad_token_id": 1"#, r#""pad_token_id": 46"#));
     extend(&t, "model --force --new-language ee=bb").code(4).says("`__ee__`");
 }
 
@@ -291,9 +291,9 @@ fn a_dry_run_says_what_would_be() {
     let run = extend(&t, "model --new-language ee=bb --new-language ab --dry-run");
     let out = run.ok().stdout();
     for text in [
-        "would write wide: 2 new languages (ee=bb, ab), now 5: aa ab bb cc ee; vocabulary 60 -> 62",
-        "ee: mark `__ee__`, id 60, row of `bb`",
-        "ab: mark `__ab__`, id 61, mean of 3 rows",
+        "would write wide: 2 new languages (ee=bb, ab), now 5: aa ab bb cc ee; vocabulary 46 -> 48",
+        "ee: mark `__ee__`, id 46, row of `bb`",
+        "ab: mark `__ab__`, id 47, mean of 3 rows",
         "  wide/tokenizer.json\n",
     ] {
         assert!(out.contains(text), "no `{text}` in {out}");
@@ -345,7 +345,7 @@ fn wrong_flags_and_models() {
         assert!(!t.exists("wide"), "{flags}");
     }
     let alone = t.isogloss(["init", "-o", "wide", "--new-language", "ee", "train.jsonl"]).run();
-    alone.code(2).says("--from <MODEL>");
+    alone.code(2).says("name the model with `--from MODEL`");
     let onto = |out: &str, flags: &[&str]| {
         let init = ["init", "--from", "model", "--new-language", "ee=bb", "-o", out];
         t.isogloss(init).args(flags).run()
@@ -355,17 +355,17 @@ fn wrong_flags_and_models() {
     onto("-", &[]).code(2).says("standard output");
     // A model may take its own place.
     onto("model", &["--force"]).ok();
-    assert_eq!(Checkpoint::open(&t.path("model")).unwrap().config.vocab_size, 61);
+    assert_eq!(Checkpoint::open(&t.path("model")).unwrap().config.vocab_size, 47);
 
     // A file whose ids have gaps: the library would give the mark another id than the file says.
     let mut tokenizer = value(&t, "model/tokenizer.json");
     for token in tokenizer["added_tokens"].as_array_mut().unwrap() {
         if token["content"] == "__ee__" {
-            token["id"] = 64.into();
+            token["id"] = 50.into();
         }
     }
     t.write("model/tokenizer.json", tokenizer.to_string());
-    let config = t.read("model/config.json").replace(r#""vocab_size": 61"#, r#""vocab_size": 66"#);
+    let config = t.read("model/config.json").replace(r#""vocab_size": 47"#, r#""vocab_size": 52"#);
     t.write("model/config.json", config);
     extend(&t, "model --new-language gg=bb").code(4);
     assert!(!t.exists("wide") && t.files().iter().all(|f| !f.contains(".isogloss")));

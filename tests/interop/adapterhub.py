@@ -221,11 +221,13 @@ class Library:
 
     def log_probs(self, row, target, encoder, decoder):
         """As Model.log_probs; the embeddings are what its first layers get."""
-        entered = {}
-        handles = [side.layers[0].register_forward_pre_hook(
-            lambda module, args, kwargs, name=name: entered.update({name: args[0] if args else kwargs["hidden_states"]}),
-            with_kwargs=True) for name, side in (("encoder", self.model.model.model.encoder),
-                                                 ("decoder", self.model.model.model.decoder))]
+        entered, handles = {}, []
+        for side in ("encoder", "decoder"):
+            def enter(module, args, kwargs, side=side):
+                entered[side] = args[0] if args else kwargs["hidden_states"]
+
+            first = getattr(self.model.model.model, side).layers[0]
+            handles.append(first.register_forward_pre_hook(enter, with_kwargs=True))
         self.model.log_probs(row, target)
         for handle in handles:
             handle.remove()

@@ -30,8 +30,21 @@ pub struct ExtendArgs {
     pub from: Option<PathBuf>,
     /// A language to add, whose mark begins as a copy of that of OLD (`nl=de`), else as the mean
     /// of all; may be repeated
-    #[arg(long, value_name = "NEW[=OLD]", requires = "from", help_heading = "More languages")]
+    #[arg(long, value_name = "NEW[=OLD]", help_heading = "More languages")]
     pub new_language: Vec<NewLanguage>,
+}
+
+impl ExtendArgs {
+    /// The parser drops `requires` where another flag excludes what is required.
+    pub fn check(&self) -> Result<()> {
+        if self.from.is_some() || self.new_language.is_empty() {
+            return Ok(());
+        }
+        Err(Error::usage("`--new-language` without a model to add it to")
+            .flag("--new-language")
+            .hint("name the model with `--from MODEL`")
+            .hint("a new model has the languages of its text, and those of `--languages`"))
+    }
 }
 
 /// What else decides about a new model: with a copy it has no meaning.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::adapter_args::AdapterTrainArgs;
 use super::lora_args::LoraTrainArgs;
+use super::task_args::TaskArgs;
 use crate::cli::Context;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
@@ -64,7 +65,12 @@ pub struct Args {
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
     /// Parallel text to train on; may be repeated
-    #[arg(long, value_name = "FILE", required = true, help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present_any = ["denoise", "tag"],
+        help_heading = "Input"
+    )]
     pub train: Vec<String>,
     /// Parallel text to validate on; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Input")]
@@ -94,6 +100,10 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub adapters: AdapterTrainArgs,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub tasks: TaskArgs,
 
     /// Updates to make in all
     #[arg(long, value_name = "N", help_heading = "Length of the run")]
@@ -248,6 +258,10 @@ impl Args {
             "lora_placement",
             "lora_groups",
             "adapter_groups",
+            "denoise",
+            "tag",
+            "valid_denoise",
+            "valid_tag",
         ] {
             settings.remove(name);
         }
@@ -319,6 +333,7 @@ impl Args {
         }
         self.lora.check(self)?;
         self.adapters.check(self)?;
+        self.tasks.check()?;
         positive("--valid-beam-size", self.valid_beam_size > 0, "at least 1")?;
         positive("--valid-sentences", self.valid_sentences != Some(0), "at least 1")?;
         if self.valid.is_empty() && (!self.valid_metric.is_empty() || self.best_metric != "nll") {

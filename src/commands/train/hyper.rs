@@ -8,14 +8,15 @@ use sha2::{Digest, Sha256};
 use super::adapter_args::{AdapterTrainArgs, HyperSize};
 use super::args::{Args, Method};
 use crate::cli::Context;
+use crate::commands::adapters::{check_base, check_shape};
 use crate::error::{Error, Result};
 use crate::formats::adapters::{NormPlace, Position};
 use crate::formats::hypernet::{self, Affine, Factor, HyperConfig, Kind, Row};
 use crate::formats::neurons::Side;
-use crate::formats::provenance::{Parent, display_name, file_sha256, hex, short};
+use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
 use crate::kernels::storage::values;
 use crate::methods::hyper::{HyperInit, HyperNetwork, Mixture, fit_hidden, rows_for};
-use crate::model::ModelConfig;
+use crate::model::{Checkpoint, ModelConfig};
 use crate::training::{Corpus, Task};
 
 /// A hyper-network about to be trained.
@@ -45,14 +46,14 @@ impl AdapterTrainArgs {
         &self,
         args: &Args,
         context: &Context,
-        model: &ModelConfig,
+        base: &Checkpoint,
         base_sha256: Option<&str>,
         corpus: &Corpus,
     ) -> Result<NewHyper> {
         if !self.new_language.is_empty() {
-            return self.create_rows(args, model, base_sha256, corpus);
+            return self.create_rows(args, base, corpus);
         }
-        let mut config = self.structure(args.method, model)?;
+        let mut config = self.structure(args.method, &base.config)?;
         config.base_model_sha256 = base_sha256.map(str::to_string);
         config.rows = rows_for(&config, &keys(corpus));
         if let Some(text) = &self.match_params {
@@ -80,8 +81,7 @@ impl AdapterTrainArgs {
     fn create_rows(
         &self,
         args: &Args,
-        model: &ModelConfig,
-        base_sha256: Option<&str>,
+        base: &Checkpoint,
         corpus: &Corpus,
     ) -> Result<NewHyper> {
         let flag = "--new-language";
@@ -103,7 +103,9 @@ impl AdapterTrainArgs {
                 .found(network.config.kind.name())
                 .hint(format!("`--method {}`", network.config.kind.name())));
         }
-        check_model(&network.config, model, base_sha256).map_err(|e| e.at(&dir))?;
+        check_shape(&network.config, &base.config).map_err(|e| e.at(&dir))?;
+        check_base(network.config.base_model_sha256.as_deref(), &dir, base)?;
+        network.config.base_model_sha256 = Some(base.sha256()?);
         let mut only = BTreeSet::new();
         for text in &self.new_language {
             let (name, mixture) = Mixture::parse_named(text).map_err(|e| e.flag(flag))?;
@@ -273,31 +275,6 @@ fn hyper_dir(path: &std::path::Path) -> Result<(PathBuf, Parent)> {
     };
     let sha256 = file_sha256(&dir.join(hypernet::WEIGHTS))?;
     Ok((dir, Parent { role: "init_from".into(), name: display_name(path), sha256 }))
-}
-
-/// Whether a hyper-network was made for a model.
-pub fn check_model(
-    config: &HyperConfig,
-    model: &ModelConfig,
-    base_sha256: Option<&str>,
-) -> Result<()> {
-    let found = (config.d_model, config.encoder_layers, config.decoder_layers);
-    let expected = (model.d_model, model.encoder_layers, model.decoder_layers);
-    if found != expected {
-        let shape = |(d, e, l): (usize, usize, usize)| format!("width {d}, {e}+{l} layers");
-        return Err(Error::artifact("the hyper-network is for a model of another shape")
-            .found(shape(found))
-            .expected(shape(expected)));
-    }
-    match (config.base_model_sha256.as_deref(), base_sha256) {
-        (Some(own), Some(base)) if own != base => {
-            Err(Error::artifact("the hyper-network was trained on another model")
-                .found(short(own))
-                .expected(short(base))
-                .hint("pass the model it was trained on with `-m`"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn fingerprint(network: &HyperNetwork) -> Result<String> {

@@ -69,7 +69,7 @@ impl NewMethod {
                 Some(Self::Adapters(Box::new(new)))
             }
             Method::HyperAdapters | Method::HyperX => {
-                let new = adapters.create_hyper(args, context, model, frozen, corpus)?;
+                let new = adapters.create_hyper(args, context, base, frozen, corpus)?;
                 Some(Self::Hyper(Box::new(new)))
             }
         })

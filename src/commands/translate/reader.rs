@@ -174,11 +174,13 @@ fn sentence(
         (src_lang, tgt_lang, src, reference)
     };
     let parts = options.parts.choose(src_lang, tgt_lang).map_err(|e| {
-        match options.parts.lora.is_some() && e.message().contains("LoRA") {
-            true => {
-                e.hint("`--unknown-language base` runs the base model where its LoRA would stand")
-            }
-            false => e,
+        let is_of = |what: &str| e.message().contains(what);
+        if options.parts.lora.is_some() && is_of("LoRA") {
+            e.hint("`--unknown-language base` runs the base model where its LoRA would stand")
+        } else if options.parts.adapters.is_some() && (is_of("adapter") || is_of("vector")) {
+            e.hint("`--unknown-language base` runs the base model where its adapters would stand")
+        } else {
+            e
         }
     })?;
     let encoded = tokenizer.encode_source(src_lang, src, options.max_len)?;

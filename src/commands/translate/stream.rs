@@ -1,6 +1,6 @@
 //! The two ends of decoding: items from the reader, lines and records to standard output.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -166,6 +166,19 @@ impl<'a> TranslationStream<'a> {
         Ok(Feed::Item(item, task))
     }
 
+    /// Names of LoRA and adapters in use, where there are any.
+    fn names_of(&self, used: &DirectionUse) -> Option<Vec<String>> {
+        let lora = self.parts.lora.as_ref().map(|(set, _)| {
+            used.lora.names().into_iter().filter(|n| set.adapters.contains_key(*n))
+        });
+        if self.parts.lora.is_none() && self.parts.adapters.is_none() {
+            return None;
+        }
+        let names: BTreeSet<&str> =
+            lora.into_iter().flatten().chain(used.adapters.names()).collect();
+        Some(names.into_iter().map(str::to_string).collect())
+    }
+
     pub fn finish(mut self) -> Result<Totals> {
         if let Some(e) = self.failure {
             self.totals.out.flush()?;
@@ -290,10 +303,7 @@ impl Stream for TranslationStream<'_> {
                 MaskUse::Group(group) => Some(group.clone()),
                 MaskUse::Merged { encoder, decoder } => Some(format!("{encoder}/{decoder}")),
             },
-            adapters: self.parts.lora.as_ref().map(|(set, _)| {
-                let names = sentence.parts.lora.names().into_iter();
-                names.filter(|n| set.adapters.contains_key(*n)).map(str::to_string).collect()
-            }),
+            adapters: self.names_of(&sentence.parts),
             swapped_reference: sentence.reference.filter(|_| sentence.swapped),
         };
         let line = serde_json::to_string(&record.into_map(item.record.raw))

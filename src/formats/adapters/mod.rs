@@ -150,6 +150,11 @@ impl AdapterWeights {
         let norm = self.norm.as_ref().map_or(0, |(w, b)| w.len() + b.len());
         self.down.len() + self.down_bias.len() + self.up.len() + self.up_bias.len() + norm
     }
+    /// Whether all values are numbers.
+    pub fn is_finite(&self) -> bool {
+        let parts = bank::stored(true).iter().filter_map(|part| part.values(self));
+        parts.flatten().all(|v| v.is_finite())
+    }
     /// Fingerprint of the values, in hexadecimal.
     pub fn sha256(&self) -> String {
         let mut hasher = Sha256::new();

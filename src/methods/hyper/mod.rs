@@ -6,9 +6,11 @@
 //! language and layer, so that a language met in one task gets adapters for another.
 
 mod create;
+mod export;
 mod mixture;
 mod network;
 
 pub use create::{HyperInit, fit_hidden, num_params, rows_for, shapes};
+pub use export::ExportPlan;
 pub use mixture::Mixture;
 pub use network::{HyperNetwork, TRANSLATION};

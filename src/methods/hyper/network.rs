@@ -123,7 +123,7 @@ impl HyperNetwork {
     }
 
     /// What each layer of a direction depends on. In training vectors may be new.
-    fn used(&self, src: &str, tgt: &str) -> SetUse {
+    pub(super) fn used(&self, src: &str, tgt: &str) -> SetUse {
         let side = |side: Side, layers: usize| {
             let inputs = self.config.inputs(side);
             let own = match side {

@@ -1,6 +1,7 @@
 //! Decoding step by step: one row for each hypothesis that grows by a token.
 
 use super::InferenceModel;
+use super::adapters::{PackedAdapter, add_phase};
 use super::cache::{PagePool, PageShape, SentenceCache};
 use super::observe::Watch;
 use super::weights::{DirectionWeights, LayerNormWeights};
@@ -163,7 +164,8 @@ impl<'m> Decoder<'m> {
             }
         }
         let threads = self.team.threads();
-        self.work.prepare(threads, count, d, c.decoder_ffn_dim, longest, weights.low_width());
+        let ffn = c.decoder_ffn_dim.max(weights.adapter_width());
+        self.work.prepare(threads, count, d, ffn, longest, weights.low_width());
         self.top.prepare(&model.output, threads, outputs.len(), best);
 
         let (slots, groups) = (&self.slots, &self.groups);
@@ -240,14 +242,11 @@ impl<'m> Decoder<'m> {
                 let cross = &layer.encoder_attn;
                 // SAFETY: as above.
                 unsafe {
-                    attn.out_proj.phase(
-                        w,
-                        isa,
-                        shared.context,
-                        shared.hidden,
-                        shared.low,
-                        count,
-                        Epilogue::Add,
+                    let (from, low) = (shared.context, shared.low);
+                    end_block(
+                        (w, isa, &shared, count, d),
+                        layer.adapters.attention.as_deref(),
+                        |to, op| attn.out_proj.phase(w, isa, from, to, low, count, op),
                     );
                     norm_phase(w, isa, &cross.norm, shared.hidden, shared.normed, count, d);
                     cross.q_proj.phase(
@@ -292,14 +291,11 @@ impl<'m> Decoder<'m> {
                 let f = &layer.feed_forward;
                 // SAFETY: as above.
                 unsafe {
-                    cross.out_proj.phase(
-                        w,
-                        isa,
-                        shared.context,
-                        shared.hidden,
-                        shared.low,
-                        count,
-                        Epilogue::Add,
+                    let (from, low) = (shared.context, shared.low);
+                    end_block(
+                        (w, isa, &shared, count, d),
+                        layer.adapters.cross_attention.as_deref(),
+                        |to, op| cross.out_proj.phase(w, isa, from, to, low, count, op),
                     );
                     norm_phase(w, isa, &f.norm, shared.hidden, shared.normed, count, d);
                     f.fc1.phase(
@@ -314,15 +310,15 @@ impl<'m> Decoder<'m> {
                     if let Some(watch) = watch {
                         watch.phase(w, l, shared.wide);
                     }
-                    f.fc2.phase(
-                        w,
-                        isa,
-                        shared.wide,
-                        shared.hidden,
-                        shared.low,
-                        count,
-                        Epilogue::Add,
+                    let (from, low) = (shared.wide, shared.low);
+                    end_block(
+                        (w, isa, &shared, count, d),
+                        layer.adapters.feed_forward.as_deref(),
+                        |to, op| f.fc2.phase(w, isa, from, to, low, count, op),
                     );
+                    if let Some(a) = &layer.adapters.layer {
+                        a.phases(w, isa, shared.hidden, shared.normed, shared.wide, count, d);
+                    }
                 }
             }
             if outputs.is_empty() {
@@ -447,6 +443,26 @@ impl Workspace {
             },
             SharedMut::new(&mut self.scratch),
         )
+    }
+}
+
+/// The end of a block: `last` is its last map, which adds its result to the hidden rows; with an
+/// adapter on the block it stores the result beside them first.
+///
+/// # Safety
+/// As of the phases of the adapter and of `last`: nobody else touches the workspace.
+pub(super) unsafe fn end_block(
+    (w, isa, rows, count, d): (&Worker<'_>, Isa, &SharedWorkspace<'_>, usize, usize),
+    adapter: Option<&PackedAdapter>,
+    last: impl Fn(Rows<'_>, Epilogue),
+) {
+    let Some(adapter) = adapter else { return last(rows.hidden, Epilogue::Add) };
+    // The block has read its normalised input, and the adapter comes after the attention.
+    last(rows.normed, Epilogue::Set);
+    // SAFETY: passed on.
+    unsafe {
+        adapter.phases(w, isa, rows.normed, rows.context, rows.wide, count, d);
+        add_phase(w, rows.normed, rows.hidden, count, d);
     }
 }
 

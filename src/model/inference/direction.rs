@@ -1,11 +1,12 @@
 //! The layers of one direction from those of the base: masks gathered into smaller blocks, updates
-//! of low rank put beside the maps or merged into them. What a direction does not change, it
-//! shares.
+//! of low rank put beside the maps or merged into them, adapters. What a direction does not change,
+//! it shares.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adapted::{AdaptedLinear, LowRankForm};
+use super::adapters::LayerAdapters;
 use super::weights::{CrossAttention, DecoderLayer, DirectionWeights, EncoderLayer};
 use super::weights::{FeedForward, SelfAttention};
 use crate::autograd::LowRank;
@@ -49,6 +50,7 @@ impl EncoderLayer {
         Ok(Self {
             self_attn: maker.self_attention(&self.self_attn, &parts.low_rank)?,
             feed_forward: maker.feed_forward(&self.feed_forward, parts)?,
+            adapters: LayerAdapters::pack(parts, self.self_attn.norm.weight.len())?,
         })
     }
 }
@@ -61,6 +63,7 @@ impl DecoderLayer {
             self_attn: maker.self_attention(&self.self_attn, &parts.low_rank)?,
             encoder_attn: maker.cross_attention(&self.encoder_attn, &parts.low_rank)?,
             feed_forward: maker.feed_forward(&self.feed_forward, parts)?,
+            adapters: LayerAdapters::pack(parts, self.self_attn.norm.weight.len())?,
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::InferenceModel;
 use super::cache::SourceMemory;
-use super::decoder::{Scratch, Workspace, norm_phase};
+use super::decoder::{Scratch, Workspace, end_block, norm_phase};
 use super::observe::Watch;
 use super::weights::DirectionWeights;
 use crate::kernels::infer::attention::attend_block;
@@ -34,7 +34,7 @@ impl InferenceModel {
         let scale = (head_dim as f32).powf(-0.5);
         let tokens: usize = sentences.iter().map(|s| s.len()).sum();
         let longest = sentences.iter().map(|s| s.len()).max().unwrap_or(0);
-        let ffn = c.encoder_ffn_dim.max(2 * d);
+        let ffn = c.encoder_ffn_dim.max(2 * d).max(weights.adapter_width());
         work.prepare(team.threads(), tokens, d, ffn, longest, weights.low_width());
 
         let padded = |i: usize| watch.is_some_and(|w| w.ends_in_padding(i));
@@ -117,21 +117,26 @@ impl InferenceModel {
                 let f = &layer.feed_forward;
                 // SAFETY: as above.
                 unsafe {
-                    attn.out_proj.phase(
-                        w,
-                        isa,
-                        rows.context,
-                        rows.hidden,
-                        rows.low,
-                        tokens,
-                        Epilogue::Add,
+                    let (from, low) = (rows.context, rows.low);
+                    end_block(
+                        (w, isa, &rows, tokens, d),
+                        layer.adapters.attention.as_deref(),
+                        |to, op| attn.out_proj.phase(w, isa, from, to, low, tokens, op),
                     );
                     norm_phase(w, isa, &f.norm, rows.hidden, rows.normed, tokens, d);
                     f.fc1.phase(w, isa, rows.normed, rows.wide, rows.low, tokens, Epilogue::Relu);
                     if let Some(watch) = watch {
                         watch.phase(w, l, rows.wide);
                     }
-                    f.fc2.phase(w, isa, rows.wide, rows.hidden, rows.low, tokens, Epilogue::Add);
+                    let (from, low) = (rows.wide, rows.low);
+                    end_block(
+                        (w, isa, &rows, tokens, d),
+                        layer.adapters.feed_forward.as_deref(),
+                        |to, op| f.fc2.phase(w, isa, from, to, low, tokens, op),
+                    );
+                    if let Some(a) = &layer.adapters.layer {
+                        a.phases(w, isa, rows.hidden, rows.normed, rows.wide, tokens, d);
+                    }
                 }
             }
             // SAFETY: as above.

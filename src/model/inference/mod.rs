@@ -6,6 +6,7 @@
 //! number of rows this makes every result byte-identical for every batch.
 
 mod adapted;
+mod adapters;
 mod cache;
 mod decoder;
 mod direction;

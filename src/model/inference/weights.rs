@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::adapted::AdaptedLinear;
+use super::adapters::LayerAdapters;
 use crate::error::Result;
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
@@ -55,6 +56,7 @@ pub struct FeedForward {
 pub struct EncoderLayer {
     pub self_attn: Arc<SelfAttention>,
     pub feed_forward: Arc<FeedForward>,
+    pub adapters: LayerAdapters,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,7 @@ pub struct DecoderLayer {
     pub self_attn: Arc<SelfAttention>,
     pub encoder_attn: Arc<CrossAttention>,
     pub feed_forward: Arc<FeedForward>,
+    pub adapters: LayerAdapters,
 }
 
 /// The layers one direction runs with.
@@ -94,6 +97,7 @@ impl DirectionWeights {
                 Ok(EncoderLayer {
                     self_attn: Arc::new(load_self_attention(c, arena, &layer)?),
                     feed_forward: Arc::new(load_feed_forward(c, arena, &layer, ffn)?),
+                    adapters: LayerAdapters::default(),
                 })
             })
             .collect::<Result<_>>()?;
@@ -105,6 +109,7 @@ impl DirectionWeights {
                     self_attn: Arc::new(load_self_attention(c, arena, &layer)?),
                     encoder_attn: Arc::new(load_cross_attention(c, arena, &layer)?),
                     feed_forward: Arc::new(load_feed_forward(c, arena, &layer, ffn)?),
+                    adapters: LayerAdapters::default(),
                 })
             })
             .collect::<Result<_>>()?;
@@ -125,18 +130,30 @@ impl DirectionWeights {
         encoder.chain(decoder).max().unwrap_or(0)
     }
 
+    /// Values of a row inside the widest adapter.
+    pub fn adapter_width(&self) -> usize {
+        let encoder = self.encoder.iter().map(|l| l.adapters.width());
+        encoder.chain(self.decoder.iter().map(|l| l.adapters.width())).max().unwrap_or(0)
+    }
+
     pub fn size_bytes(&self) -> usize {
         let attention = |a: &SelfAttention| a.in_proj.size_bytes() + a.out_proj.size_bytes();
         let cross = |a: &CrossAttention| {
             a.q_proj.size_bytes() + a.kv_proj.size_bytes() + a.out_proj.size_bytes()
         };
         let ffn = |f: &FeedForward| f.fc1.size_bytes() + f.fc2.size_bytes();
-        let encoder: usize =
-            self.encoder.iter().map(|l| attention(&l.self_attn) + ffn(&l.feed_forward)).sum();
+        let encoder: usize = self
+            .encoder
+            .iter()
+            .map(|l| attention(&l.self_attn) + ffn(&l.feed_forward) + l.adapters.size_bytes())
+            .sum();
         let decoder: usize = self
             .decoder
             .iter()
-            .map(|l| attention(&l.self_attn) + cross(&l.encoder_attn) + ffn(&l.feed_forward))
+            .map(|l| {
+                let blocks = attention(&l.self_attn) + cross(&l.encoder_attn);
+                blocks + ffn(&l.feed_forward) + l.adapters.size_bytes()
+            })
             .sum();
         encoder + decoder
     }

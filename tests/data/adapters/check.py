@@ -91,8 +91,8 @@ class HyperNetwork:
         side = site.split(".")[0]
         if self.s["method"] == "hyper-x":
             language = {"source": src, "target": tgt}[self.c["language"][side]]
-            s = np.concatenate([self.row("task", self.c["task"]), self.row("language", language), self.row("layer", site)])
-            return self.linear("trunk.fc2", relu(self.linear("trunk.fc1", s)))
+            s = [self.row("task", self.c["task"]), self.row("language", language), self.row("layer", site)]
+            return self.linear("trunk.fc2", relu(self.linear("trunk.fc1", np.concatenate(s))))
         source, target = ("language", "language") if self.c["tied"] else ("source", "target")
         on = self.c["inputs"][side]
         z = np.concatenate([("source" in on) * self.row(source, src), ("target" in on) * self.row(target, tgt),
@@ -139,7 +139,8 @@ class Case:
         if self.settings["method"] == "adapters":
             name = self.settings["adapters"][i]
             start = {site: f"adapter.{name[site.split('.')[0]]}.{site}." for site in self.settings["sites"]}
-            return {site: {n.removeprefix(p): t for n, t in params.items() if n.startswith(p)} for site, p in start.items()}
+            return {site: {n.removeprefix(p): t for n, t in params.items() if n.startswith(p)}
+                    for site, p in start.items()}
         network = HyperNetwork(self.settings, params, self.config["d_model"])
         return {site: network.adapter(site, *self.settings["directions"][i]) for site in self.settings["sites"]}
 

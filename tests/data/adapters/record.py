@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Records the golden numbers of adapters: stored ones, hyper-adapters and Hyper-X.
 
-Adapter block and hyper-networks are written out here in plain torch from the two papers (Baziotis et
-al. 2022, Üstün et al. 2022) and hooked into `M2M100ForConditionalGeneration` of transformers, on the
-tiny models of ../training, with eager attention, in float64; what is stored is rounded to float32.
+Adapter block and hyper-networks are written out here in plain torch from the specifications of the two
+papers (Baziotis et al. 2022, Üstün et al. 2022), whose sections are named, and hooked into
+`M2M100ForConditionalGeneration` of transformers, on the tiny models of ../training, with eager
+attention, in float64; what is stored is rounded to float32.
 `check.py` repeats all of it in numpy, without torch and without hooks.
 
     python record.py            writes MODEL/CASE.{json,safetensors}
@@ -55,11 +56,13 @@ CASES = {
     # Hyper-adapters, section 5; `inputs`: the switches m of each side.
     "hyper-adapters-static": dict(
         method="hyper-adapters", positions=["layer"], norm="before", affine="none",
-        hyper_network=dict(embedding_dim=4, hidden_dim=6, blocks=1, tied=False, input_norm=False, output_norm=False, rescale=True,
+        hyper_network=dict(embedding_dim=4, hidden_dim=6, blocks=1, tied=False, input_norm=False,
+                           output_norm=False, rescale=True,
                            inputs=dict(encoder=["source", "layer"], decoder=["target", "layer"]))),
     "hyper-adapters-generated": dict(
         method="hyper-adapters", positions=["layer"], norm="before", affine="generated",
-        hyper_network=dict(embedding_dim=4, hidden_dim=6, blocks=2, tied=True, input_norm=True, output_norm=True, rescale=True,
+        hyper_network=dict(embedding_dim=4, hidden_dim=6, blocks=2, tied=True, input_norm=True,
+                           output_norm=True, rescale=True,
                            inputs=dict(encoder=["source", "target", "layer"],
                                        decoder=["source", "target", "layer"]))),
     # Hyper-X, sections 3 and 4. One task is used, the other stays what it was drawn as.
@@ -379,18 +382,19 @@ def print_scales(draws=10):
     target = math.sqrt(2 / (d + b))
     print(f"hyper-adapters, d {d}, b {b}, e {e}, ReLU; means of {draws} networks, in brackets the table of section 6.3")
     print(f"a stored adapter's weights: {xavier(b, d, torch.Generator().manual_seed(0)).std():.4f} [{target:.4f}]")
-    print(" B  d_h  |h|; plain Xavier; rescaled; matched before the division, rescaled; and plain; matched after rescaling")
+    print(" B  d_h  |h|; Xavier, plain; rescaled; matched without the division, rescaled; with it, plain; rescaled")
     for (blocks, hidden), spec in SPEC.items():
         g = torch.Generator().manual_seed(1)
         root, sums = math.sqrt(hidden), np.zeros(10)
         for _ in range(draws):
             h = fresh_hidden(blocks, hidden, e, g)
             raw = (xavier(d * b, hidden, g) @ h).std().item()
-            # The head's weight is divided by the std it was measured with and multiplied by the target.
-            after = {"omitted": raw / raw * target, "applied": raw / (raw / root) * target}
+            # Matching divides a head's weight by the std of its output and multiplies by the target; what
+            # counts is whether that std was taken before or after the division.
+            before, after = target / raw, target / (raw / root)
             down_bias, up_bias = ((xavier(n, hidden, g) @ h).pow(2).mean().sqrt().item() for n in (b, d))
-            sums += [h.norm().item(), raw, raw / root, after["omitted"] / root, after["applied"],
-                     after["applied"] / root, down_bias, down_bias / root, up_bias, up_bias / root]
+            sums += [h.norm().item(), raw, raw / root, before * raw / root, after * raw, after * raw / root,
+                     down_bias, down_bias / root, up_bias, up_bias / root]
         mean = sums / draws
         print(f"{blocks:2} {hidden:4} " + "   ".join(f"{m:7.4f} [{s:6.4f}]" for m, s in zip(mean, spec))
               + f"   {mean[5]:.4f}")

@@ -288,7 +288,9 @@ fn what_the_layout_cannot_say_is_refused_before_anything_is_written() {
     refuse(&set, &shapes, "{2, 3} in encoder.layers.1");
     let (mut set, mut shapes) = of(&[FeedForward, Attention]);
     set.placement.encoder[1].remove("attention");
-    shapes.values_mut().for_each(|sites| drop(sites.remove(&site)));
+    for sites in shapes.values_mut() {
+        sites.remove(&site);
+    }
     refuse(&set, &shapes, "not all of them in encoder.layers.1");
 }
 

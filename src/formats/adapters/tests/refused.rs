@@ -160,7 +160,7 @@ fn a_damaged_bank_is_an_error_or_another_bank() {
             "de.encoder.layers.00.layer.up.bias",
             "unused tensors: 1",
         ),
-        ("de.encoder.layers.0.layer", "xx.encoder.layers.0.layer", "missing tensors: 1"),
+        ("de.encoder.layers.0.layer", "xx.encoder.layers.0.layer", "missing tensors: 6"),
         (
             "\"dtype\":\"F32\",\"shape\":[2,6]",
             "\"dtype\":\"I32\",\"shape\":[2,6]",
@@ -261,6 +261,8 @@ fn a_bank_that_nobody_could_read_is_not_begun() {
     let layer = Layer::from([("layer".to_string(), Index::Direction)]);
     set.placement.encoder = vec![layer; 60];
     set.placement.decoder.clear();
+    set.placement.languages.clear();
+    set.placement.adapters.clear();
     let mut shapes = Shapes::new();
     for i in 0..3000 {
         let name = format!("{}-{i}", "x".repeat(90));
