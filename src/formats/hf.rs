@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::safetensors::TensorFile;
+use super::{adapters, hypernet};
 use crate::error::{Error, Result};
 
 pub const CONFIG: &str = "config.json";
@@ -65,17 +66,26 @@ pub fn resolve_dir(
 
 /// The model directory a path stands for.
 pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
-    let hint = match resolve_dir(path, CONFIG, |dir| dir.join(CONFIG).is_file()) {
-        Ok(Some(dir)) => return Ok(dir),
-        Err(e) if super::lora::resolve(path).is_err() => return Err(e),
+    let found = resolve_dir(path, CONFIG, |dir| dir.join(CONFIG).is_file());
+    if let Ok(Some(dir)) = found {
+        return Ok(dir);
+    }
+    let parts = [hypernet::FILE, adapters::FILE];
+    let has_parts = |dir: &Path| parts.iter().any(|f| dir.join(f).is_file());
+    let hint = if super::lora::resolve(path).is_ok() {
         // A LoRA, or a run that trained one: nothing to run without its base.
-        Err(_) => LORA_ALONE,
-        Ok(None) if super::lora::resolve(path).is_ok() => LORA_ALONE,
-        Ok(None) if path.exists() => {
-            "a model directory holds config.json, model.safetensors and tokenizer.json; \
-             make one with `isogloss init`"
+        LORA_ALONE
+    } else if matches!(resolve_dir(path, adapters::FILE, has_parts), Ok(Some(_))) {
+        ADAPTERS_ALONE
+    } else {
+        found?;
+        match path.exists() {
+            true => {
+                "a model directory holds config.json, model.safetensors and tokenizer.json; \
+                 make one with `isogloss init`"
+            }
+            false => "no such directory; check the path",
         }
-        Ok(None) => "no such directory; check the path",
     };
     Err(Error::artifact("not a model directory or training run")
         .at(path)
@@ -85,6 +95,9 @@ pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
 
 const LORA_ALONE: &str = "this is a LoRA; name its model with `-m` and the LoRA with `--lora`; \
      `prune-lora --direction A-B --merge` makes a model of it";
+
+const ADAPTERS_ALONE: &str = "these are adapters, or a hyper-network that makes them; name their model \
+     with `-m` and them with `--adapters`";
 
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();

@@ -326,7 +326,8 @@ impl Args {
                 .flag("--lr-schedule")
                 .hint("add `--max-steps N`"));
         }
-        if self.valid.is_empty() && self.patience.is_some() {
+        let held_out = [&self.valid, &self.tasks.valid_denoise, &self.tasks.valid_tag];
+        if held_out.iter().all(|v| v.is_empty()) && self.patience.is_some() {
             return Err(Error::usage("early stopping needs held-out text")
                 .flag("--patience")
                 .hint("add `--valid FILE`"));
