@@ -10,7 +10,7 @@
 # `make -j2 ISOGLOSS_THREADS=1` runs two trainings side by side, which is faster on two cores.
 
 AD := $(ISOGLOSS_WORK)/adapters
-ADAPTER_STEPS ?= 250
+ADAPTER_STEPS ?= 200
 ADAPTER_SEED ?= 1
 ADAPTER_TRAIN_FLAGS ?= --batch-tokens 1024 --grad-accum 4 --temperature 2 --warmup-steps 50 \
 	--valid-every 25 --save-every 25 --average 3 --log-every 25
@@ -18,8 +18,8 @@ ADAPTER_TRAIN_FLAGS ?= --batch-tokens 1024 --grad-accum 4 --temperature 2 --warm
 ADAPTER_DEV_SENTENCES ?= 60
 ADAPTER_TEST_SENTENCES ?= 200
 # By the held-out loss after 120 updates (`make adapters-rates`).
-ADAPTER_LR ?= 2e-3
-HYPER_LR ?= 2e-3
+ADAPTER_LR ?= 6e-3
+HYPER_LR ?= 6e-3
 
 # Without rescaling at the hidden sizes of a twelfth and of all of the stored adapters' parameters.
 ADAPTER_RUNS := stored shared hyper-1 hyper-2 hyper-6 hyper-12 raw-1 raw-12
@@ -53,15 +53,16 @@ $(AD)/dev.jsonl: $(DATA)/main/dev.jsonl
 	@mkdir -p $(AD); $(call first_of,$<,$(ADAPTER_DEV_SENTENCES)) > $@.part; mv $@.part $@
 $(AD)/test.jsonl: $(DATA)/main/test.jsonl
 	@mkdir -p $(AD); $(call first_of,$<,$(ADAPTER_TEST_SENTENCES)) > $@.part; mv $@.part $@
-$(AD)/train.flags: FORCE
+# A run begins afresh when its flags are others.
+$(ADAPTER_RUNS:%=$(AD)/%.flags): $(AD)/%.flags: FORCE
 	@mkdir -p $(AD); printf '%s\n' '$(NEURON_BASE) $(ADAPTER_STEPS) $(ADAPTER_SEED) $(ADAPTER_TRAIN_FLAGS) \
-		$(ADAPTER_LR) $(HYPER_LR) $(ADAPTER_DEV_SENTENCES)' > $@.new; \
+		$(ADAPTER_DEV_SENTENCES) $(adapter_flags_$*)' > $@.new; \
 		if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 adapter_train = $(ISOGLOSS) train --train $(DATA)/main/train.jsonl --valid $(AD)/dev.jsonl \
 	--max-steps $(ADAPTER_STEPS) --seed $(ADAPTER_SEED) $(ADAPTER_TRAIN_FLAGS)
-$(ADAPTER_RUNS:%=$(AD)/%.log): $(AD)/%.log: $(NEURON_NEEDS) $(AD)/train.flags $(AD)/dev.jsonl | $(ISOGLOSS)
-	@test $(AD)/$*/config.toml -nt $(AD)/train.flags || rm -rf $(AD)/$*
+$(ADAPTER_RUNS:%=$(AD)/%.log): $(AD)/%.log: $(NEURON_NEEDS) $(AD)/%.flags $(AD)/dev.jsonl | $(ISOGLOSS)
+	@test $(AD)/$*/config.toml -nt $(AD)/$*.flags || rm -rf $(AD)/$*
 	@$(STEP) $(AD)/times.tsv train-$* $(adapter_train) -m $(NEURON_BASE) $(adapter_flags_$*) \
 		-o $(AD)/$* > $@.part
 	@mv $@.part $@
@@ -109,7 +110,7 @@ adapter_rate = $(ISOGLOSS) train -m $(NEURON_BASE) --train $(DATA)/main/train.js
 	--valid $(DATA)/main/dev.jsonl --max-steps 120 --warmup-steps 40 --valid-every 120 --save-every 200 \
 	--batch-tokens 1024 --grad-accum 4 --temperature 2 --overwrite
 $(AD)/rates.txt: $(NEURON_NEEDS) | $(ISOGLOSS)
-	@mkdir -p $(AD); for rate in 5e-4 2e-3; do \
+	@mkdir -p $(AD); for rate in 5e-4 2e-3 6e-3; do \
 		$(adapter_rate) --method adapters --lr $$rate -o $(AD)/rate-stored-$$rate > $@.log || exit 1; \
 		echo "stored $$rate $$(grep 'valid.* all ' $@.log)"; \
 	done > $@.part
@@ -135,16 +136,15 @@ $(AD)/exported.txt: $(AD)/bank $(DATA)/main/test.jsonl merged-lines.sh | $(ISOGL
 
 # Together with a model from scratch, as the paper trains them.
 AS := $(AD)/scratch
-SCRATCH_STEPS ?= 400
+SCRATCH_STEPS ?= 150
 SCRATCH_LR ?= 1e-3
-SCRATCH_RUNS := dense stored hyper-1 hyper-12 raw-1
+SCRATCH_RUNS := dense stored hyper-1 raw-1
 scratch_flags_dense :=
 scratch_flags_stored := --method adapters --train-base all
 scratch_flags_hyper-1 := --method hyper-adapters --match-params 1/1 --train-base all
-scratch_flags_hyper-12 := --method hyper-adapters --match-params 1/12 --train-base all
 scratch_flags_raw-1 := $(scratch_flags_hyper-1) --no-rescale
 SCRATCH_TRAIN_FLAGS ?= --batch-tokens 1024 --grad-accum 4 --temperature 2 --warmup-steps 100 \
-	--valid-every 50 --save-every 400 --log-every 25
+	--valid-every 25 --save-every 150 --log-every 25
 $(SCRATCH_RUNS:%=$(AS)/%.log): $(AS)/%.log: $(BASE)/model/config.json $(AD)/dev.jsonl | $(ISOGLOSS)
 	@mkdir -p $(AS); $(STEP) $(AS)/times.tsv train-$* $(ISOGLOSS) train -m $(BASE)/model \
 		--train $(DATA)/main/train.jsonl --valid $(AD)/dev.jsonl --max-steps $(SCRATCH_STEPS) \
@@ -165,10 +165,10 @@ FEW := $(AD)/few
 FEW_MARKS := nl=de sv=de bg=ru gl=es
 FEW_MIXTURES := "nl=0.7*de+0.3*en" "sv=0.7*de+0.3*en" "bg=0.7*ru+0.3*uk" "gl=mean(es,fr)"
 FEW_LANGS := nl sv bg gl
-FEW_STEPS ?= 100
+FEW_STEPS ?= 60
 FEW_ROW_LR ?= 2e-2
 FEW_TRAIN_FLAGS ?= --batch-tokens 1024 --grad-accum 4 --temperature 2 --warmup-steps 20 \
-	--valid-every 25 --save-every 100 --log-every 25
+	--valid-every 20 --save-every 60 --log-every 20
 HAS_WIDE := $(if $(wildcard $(DATA)/wide/train.jsonl),$(HAS_MAIN))
 .PHONY: adapters-few
 ifdef HAS_WIDE
@@ -232,12 +232,12 @@ $(FEW)/table.txt: $(FEW_SYSTEMS:%=$(FEW)/%.hyp.jsonl) | $(ISOGLOSS)
 # Hyper-X: tags in most languages, text to denoise in all. The languages whose tags are held back get
 # adapters for tagging from a vector that denoising alone has trained.
 X := $(AD)/hyper-x
-X_STEPS ?= 300
+X_STEPS ?= 200
 X_LR ?= 1e-3
 X_HELD ?= fi id
 X_LANGS := ar de en es fr hi ja ru tr vi zh
 X_TRAIN_FLAGS ?= --batch-tokens 1024 --grad-accum 4 --temperature 5 --warmup-steps 50 \
-	--valid-every 100 --save-every 300 --log-every 25
+	--valid-every 100 --save-every 200 --log-every 25
 comma := ,
 X_TAGS := --tag $(DATA)/pos/train.jsonl --valid-tag $(DATA)/pos/dev.jsonl \
 	--tag-languages $(subst $(space),$(comma),$(X_LANGS))

@@ -23,4 +23,4 @@ pub use feed_forward::FeedForwardWeights;
 pub use gradients::{Backward, Gradients, Incoming};
 pub use low_rank::{Gate, LowRank};
 pub use ops::AttentionSpec;
-pub use tape::{Parameter, Source, Tape, Value};
+pub use tape::{Parameter, Source, Tape, Value, copy_matching};

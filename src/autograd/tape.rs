@@ -1,12 +1,14 @@
 //! The tape, its values and its leaves.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
 use super::gradients::{Backward, Gradients, Incoming};
 use crate::error::Result;
+use crate::kernels::storage::{change, values};
 
 /// Where a value's gradient goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,24 @@ impl Parameter {
     pub fn is_trainable(&self) -> bool {
         self.slot.is_some()
     }
+}
+
+/// Gives parameters the values of others of the same names and shapes; returns how many had any.
+pub fn copy_matching<'a>(
+    to: impl Iterator<Item = &'a Parameter>,
+    from: impl Iterator<Item = &'a Parameter>,
+) -> Result<usize> {
+    let from: BTreeMap<&str, &Parameter> = from.map(|p| (&*p.name, p)).collect();
+    let mut taken = 0;
+    for to in to {
+        let found = from.get(&*to.name).filter(|p| p.tensor.dims() == to.tensor.dims());
+        if let Some(from) = found {
+            let v = values(&from.tensor)?;
+            change(&to.tensor, |t| t.copy_from_slice(&v))?;
+            taken += 1;
+        }
+    }
+    Ok(taken)
 }
 
 pub(super) type BackwardFn = Box<dyn FnOnce(Incoming, &mut Backward<'_>) -> Result<()>>;

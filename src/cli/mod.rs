@@ -51,6 +51,7 @@ pub enum Command {
     #[command(name = "gen-adapters")]
     GenAdapters(commands::gen_adapters::Args),
     Translate(commands::translate::Args),
+    Tag(commands::tag::Args),
     Score(commands::score::Args),
     Export(commands::export::Args),
     Inspect(commands::inspect::Args),
@@ -62,7 +63,10 @@ impl Command {
     /// Whether `--device` and `--dtype` mean something to this command. The others ignore them,
     /// so that a variable set for a whole pipeline does no harm.
     pub fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Translate(_) | Self::ProfileNeurons(_))
+        matches!(
+            self,
+            Self::Train(_) | Self::Translate(_) | Self::Tag(_) | Self::ProfileNeurons(_)
+        )
     }
 }
 

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
-use crate::commands::adapters::{check_base, check_shape, load_mixtures};
+use crate::commands::adapters::{check_base, check_shape, hyper_dir, load_mixtures, of_flag};
+use crate::commands::masks::CARRIED;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::formats::adapters::{AdapterWeights, AdapterWriter, BANK, Layout, Site};
-use crate::formats::neurons::split_pair;
+use crate::formats::neurons::{Side, split_pair};
+use crate::formats::placement::Index;
 use crate::formats::provenance::{Parent, Provenance, display_name, file_sha256};
 use crate::formats::{hf, hypernet};
 use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout};
@@ -95,12 +97,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         refuse_stdout(path)?;
         refuse_existing(path, context.force)?;
     }
-    let Some(dir) = hypernet::resolve(&args.run)? else {
-        return Err(Error::artifact("not a run that trained a hyper-network")
-            .at(&args.run)
-            .expected(format!("`{}`", hypernet::FILE))
-            .hint("`isogloss train --method hyper-adapters` or `hyper-x` trains one"));
-    };
+    if args.output.is_some() && args.output == args.embeddings {
+        return Err(Error::usage("adapters and vectors need a directory each").flag("--embeddings"));
+    }
+    let dir = hyper_dir(&args.run)?;
+    let masks = dir.join(CARRIED);
+    if masks.is_file() {
+        context.report.warning(
+            &Error::artifact("trained with neuron masks, which adapters do not hold")
+                .at(&dir)
+                .hint(format!("`translate --masks {}` runs them with these", masks.display())),
+        );
+    }
     let mut network = HyperNetwork::read(&dir)?;
     let known = network.config.clone();
     load_mixtures(&mut network, &args.mixtures)?;
@@ -109,24 +117,36 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut out = Output::stdout(false);
     let asked = args.format.map(|f| f == OutputFormat::Jsonl).or(context.json.then_some(true));
     let text = !Output::wants_records(asked);
+    let plan = match &args.output {
+        None => None,
+        Some(target) => {
+            let directions = directions(args, context, &network)?;
+            let plan = network.plan_export(&directions).map_err(|e| {
+                if args.direction.is_empty() { e } else { of_flag("--direction")(e) }
+            })?;
+            Some((target, plan))
+        }
+    };
+    let num_values = plan.as_ref().map_or(0, |(_, plan)| num_values(&network, plan));
+    if context.dry_run {
+        out.line(&format!("reads: {}", dir.display()))?;
+        if let Some((target, plan)) = &plan {
+            out.line(&format!(
+                "writes: {} ({} adapters, {num_values} values, {} MiB)",
+                target.display(),
+                plan.shapes.len(),
+                (num_values * 4) >> 20
+            ))?;
+        }
+        if let Some(target) = &args.embeddings {
+            out.line(&format!("writes: {} (vectors of languages)", target.display()))?;
+        }
+        out.flush()?;
+    }
     if let Some(target) = &args.embeddings {
         vectors::write(args, context, &network, target)?;
     }
-    let Some(target) = &args.output else { return Ok(Outcome::Ok) };
-    let directions = directions(args, &network)?;
-    let plan = network.plan_export(&directions)?;
-    let num_values = num_values(&network, &plan);
-    if context.dry_run {
-        out.line(&format!("reads: {}", dir.display()))?;
-        out.line(&format!(
-            "writes: {} ({} adapters, {num_values} values, {} MiB)",
-            target.display(),
-            plan.shapes.len(),
-            (num_values * 4) >> 20
-        ))?;
-        out.flush()?;
-        return Ok(Outcome::Ok);
-    }
+    let Some((target, plan)) = plan.filter(|_| !context.dry_run) else { return Ok(Outcome::Ok) };
     let provenance = Provenance {
         command: "gen-adapters".into(),
         args: [
@@ -202,9 +222,8 @@ fn record(
     site: Site,
     weights: &AdapterWeights,
 ) -> AdapterRecord {
-    let norm = |v: &[f32]| {
-        round6(v.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt())
-    };
+    let norm =
+        |v: &[f32]| round6(v.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt());
     AdapterRecord {
         name: name.to_string(),
         src_lang: src.map(str::to_string),
@@ -250,8 +269,12 @@ fn num_values(network: &HyperNetwork, plan: &ExportPlan) -> usize {
     plan.shapes.values().map(|sites| sites.len() * one).sum()
 }
 
-/// The directions asked for; all by default.
-fn directions(args: &Args, network: &HyperNetwork) -> Result<Vec<(String, String)>> {
+/// The directions asked for; all by default, but for languages whose vectors were never trained.
+fn directions(
+    args: &Args,
+    context: &Context,
+    network: &HyperNetwork,
+) -> Result<Vec<(String, String)>> {
     if !args.direction.is_empty() {
         let parse = |text: &String| match split_pair(text) {
             Some((src, tgt)) => Ok((src.to_string(), tgt.to_string())),
@@ -266,24 +289,59 @@ fn directions(args: &Args, network: &HyperNetwork) -> Result<Vec<(String, String
     if let Some(l) = wanted.iter().find(|l| !sources.contains(**l) && !targets.contains(**l)) {
         let have: BTreeSet<&String> = sources.union(&targets).collect();
         let untrained = network.config.rows.keys().any(|k| k.ends_with(&format!(".{l}")));
-        let message = match untrained {
-            true => format!("the vector of language `{l}` has had no update"),
-            false => format!("language `{l}` has no vector"),
+        let (message, hint) = match untrained {
+            true => (
+                format!("the vector of language `{l}` has had no update"),
+                "train for longer, or give the hyper-network text of it".to_string(),
+            ),
+            false => (
+                format!("language `{l}` has no vector"),
+                format!("`--as \"{l}=0.5*A+0.5*B\"` mixes one from others"),
+            ),
         };
         return Err(Error::usage(message)
             .flag("--languages")
             .expected(have.iter().map(|l| l.as_str()).collect::<Vec<_>>().join(", "))
             .suggest(l, have.iter().map(|l| l.as_str()))
-            .hint(format!("`--as \"{l}=0.5*A+0.5*B\"` mixes one from others")));
+            .hint(hint));
+    }
+    let idle: Vec<&str> = network
+        .config
+        .rows
+        .iter()
+        .filter_map(|(key, row)| {
+            let (table, language) = key.split_once('.')?;
+            let asked = wanted.is_empty() || wanted.iter().any(|l| *l == language);
+            let is_language = network.config.language_tables().contains(table);
+            (is_language && asked && !row.is_trained()).then_some(key.as_str())
+        })
+        .collect();
+    if !idle.is_empty() {
+        context.report.warning(
+            &Error::artifact("directions whose vectors have had no update are left out")
+                .at(&args.run)
+                .found(idle.join(", ")),
+        );
     }
     let of = |all: &BTreeSet<String>| -> Vec<String> {
         all.iter().filter(|l| wanted.is_empty() || wanted.contains(l)).cloned().collect()
     };
     let (sources, targets) = (of(&sources), of(&targets));
-    let pairs: Vec<(String, String)> = sources
-        .iter()
-        .flat_map(|s| targets.iter().filter(move |t| *t != s).map(move |t| (s.clone(), t.clone())))
-        .collect();
+    let both = |l: &String| (l.clone(), l.clone());
+    let depends = |on: [Index; 2]| Side::BOTH.iter().any(|side| on.contains(&network.index(*side)));
+    // A role that decides nothing needs no languages.
+    let pairs: Vec<(String, String)> = match (
+        depends([Index::Source, Index::Direction]),
+        depends([Index::Target, Index::Direction]),
+    ) {
+        (true, true) => sources
+            .iter()
+            .flat_map(|s| targets.iter().filter(move |t| *t != s).map(|t| (s.clone(), t.clone())))
+            .collect(),
+        (true, false) => sources.iter().map(both).collect(),
+        (false, true) => targets.iter().map(both).collect(),
+        (false, false) => vec![Default::default()],
+    };
     if pairs.is_empty() {
         return Err(Error::usage("these languages make no direction")
             .flag("--languages")

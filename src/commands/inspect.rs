@@ -14,6 +14,7 @@ use crate::io::{Input, LineReader, Output};
 use crate::report::facts_text;
 
 mod adapters;
+mod curves;
 mod documents;
 mod lines;
 mod lora;
@@ -39,6 +40,9 @@ pub enum Format {
 /// directories, every safetensors file, tokenizer.json and SentencePiece models, and JSON Lines,
 /// TSV or plain text of any size in constant memory.
 ///
+/// With `--curves` the paths are training runs: their losses on held-out text are drawn by step and
+/// by time, and `convergence` records say when each was first as good as the worst came to be.
+///
 /// Example: isogloss inspect model run train.jsonl
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -54,6 +58,9 @@ pub struct Args {
     /// Read headers only: no checksums, no look at the values
     #[arg(long)]
     pub quick: bool,
+    /// Draw the validation losses of training runs into this directory, one line for each run
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tensors", "quick"])]
+    pub curves: Option<PathBuf>,
 }
 
 /// Facts about one path, in the order they are shown.
@@ -71,6 +78,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let options = Options { tensors: args.tensors, quick: args.quick };
     if args.paths.iter().filter(|p| p.as_os_str() == "-").count() > 1 {
         return Err(Error::usage("standard input can be read only once").flag("PATH"));
+    }
+    if let Some(dir) = &args.curves {
+        return curves::run(args, dir, context);
     }
     let mut out = Output::stdout(false);
     let mut first = true;

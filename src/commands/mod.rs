@@ -14,6 +14,7 @@ pub mod pairs;
 pub mod profile_neurons;
 pub mod prune_lora;
 pub mod score;
+pub mod tag;
 pub mod train;
 pub mod translate;
 
@@ -30,6 +31,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::PruneLora(args) => prune_lora::run(args, context),
         Command::GenAdapters(args) => gen_adapters::run(args, context),
         Command::Translate(args) => translate::run(args, context),
+        Command::Tag(args) => tag::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Export(args) => export::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),

@@ -26,14 +26,16 @@ use crate::commands::masks::{CARRIED, LoadedMasks};
 use crate::commands::pairs::warn_about;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
+use crate::formats::adapters as adapter_files;
+use crate::formats::hypernet;
 use crate::formats::provenance::{Parent, Provenance, display_name, hex, short};
 use crate::io::Input;
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, LrSchedule, ModelSource, ParameterGroup, RunDir,
-    RunState, STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
+    Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
+    STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
     TrainerOptions, differences, is_trained, read_moments, read_state, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
@@ -88,6 +90,20 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             &Error::artifact("the model was trained with neuron masks and is now trained without")
                 .at(&carried)
                 .hint(format!("`--masks {}` keeps them", carried.display())),
+        );
+    }
+    let beside = weights.as_ref().unwrap_or(&base).dir();
+    let parts_beside = [hypernet::FILE, adapter_files::FILE];
+    let goes_on = args.method != Method::Full && args.init_from.is_some();
+    if let Some(file) =
+        parts_beside.iter().map(|f| beside.join(f)).find(|f| f.is_file() && !goes_on)
+    {
+        context.report.warning(
+            &Error::artifact("the model was trained with adapters and is now trained without them")
+                .at(file)
+                .hint(
+                    "its layers expect them; `--init-from` of the same method continues with them",
+                ),
         );
     }
     if args.max_steps.is_some_and(|n| args.warmup_steps >= n) && args.warmup_steps > 0 {
@@ -195,7 +211,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
         "{} parameters trained{}, {} pairs in {} directions{}",
-        trained_parameters(&set, method.as_deref(), head).map(|p| p.tensor.elem_count()).sum::<usize>(),
+        trained_parameters(&set, method.as_deref(), head)
+            .map(|p| p.tensor.elem_count())
+            .sum::<usize>(),
         match set.num_values() - set.trainable().map(|p| p.tensor.elem_count()).sum::<usize>() {
             frozen if method.is_some() => format!(" beside {frozen} frozen ones"),
             _ => format!(" of {}", set.num_values()),
@@ -222,9 +240,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             grad_accum: args.grad_accum,
             seed: context.seed,
         },
-        parts,
-        method,
-        tasks,
+        Extras { parts, method, tasks },
     )?;
     catch_signals()?;
     let mut observer = TrainObserver::new(args, context, trainer.step())?;

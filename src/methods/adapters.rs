@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Tensor};
 
 use super::placed::{LayerUse, SetUse, UnknownLanguage, users};
-use crate::autograd::{Parameter, Value};
+use crate::autograd::{Parameter, Value, copy_matching};
 use crate::error::{Error, Result};
 use crate::formats::adapters::{
     AdapterSetConfig, AdapterWeights, NormPlace, Position, Site,
 };
 use crate::formats::neurons::Side;
-use crate::kernels::storage::{change, values};
+use crate::kernels::storage::values;
 use crate::model::DirectionParts;
 use crate::model::seam::{BottleneckAdapter, LayerParts};
 use crate::random::{named_rng, normal, uniform};
@@ -223,17 +223,7 @@ impl AdapterSet {
 
     /// Takes what another set has of the same names and shapes; returns how many parameters.
     pub fn take_from(&self, other: &Self) -> Result<usize> {
-        let own: BTreeMap<&str, &Parameter> = self.parameters().map(|p| (&*p.name, p)).collect();
-        let mut taken = 0;
-        for from in other.parameters() {
-            if let Some(to) = own.get(&*from.name).filter(|p| p.tensor.dims() == from.tensor.dims())
-            {
-                let v = values(&from.tensor)?;
-                change(&to.tensor, |t| t.copy_from_slice(&v))?;
-                taken += 1;
-            }
-        }
-        Ok(taken)
+        copy_matching(self.parameters(), other.parameters())
     }
 }
 

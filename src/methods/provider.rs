@@ -1,18 +1,23 @@
 //! What a direction does differently, from all the parts a model runs with.
 
+use std::collections::BTreeMap;
+
 use super::AdapterBank;
 use super::hyper::{HyperNetwork, TRANSLATION};
 use super::lora::LoraSet;
 use super::placed::{LayerUse, SetUse, UnknownLanguage};
 use super::{MaskProvider, MaskUse};
+use crate::autograd::Tape;
 use crate::error::Result;
+use crate::formats::hypernet::Factor;
 use crate::formats::neurons::Side;
-use crate::model::{DirectionParts, ModelConfig};
+use crate::formats::placement::Placement;
+use crate::model::{DirectionParts, ModelConfig, Noise};
 
 /// Where bottleneck adapters come from.
 pub enum AdapterSource {
     /// Read when they are asked for.
-    Bank(AdapterBank),
+    Bank(Box<AdapterBank>),
     /// Generated when they are asked for.
     Hyper(Box<HyperNetwork>),
 }
@@ -32,6 +37,39 @@ impl AdapterSource {
         }
     }
 
+    /// What the encoder does differently for a task beside translation, on text of one language; the
+    /// decoder, which takes no part, needs no adapters of that language.
+    ///
+    /// # Errors
+    /// Data: the language has none and `unknown` says to stop, or the task has no vector.
+    pub fn encoder_parts(
+        &self,
+        task: &str,
+        lang: &str,
+        unknown: UnknownLanguage,
+        config: &ModelConfig,
+    ) -> Result<DirectionParts> {
+        match self {
+            Self::Bank(bank) => {
+                let placement = encoder_of(&bank.dir().config().placement);
+                self.parts(&placement.choose("adapter", lang, lang, unknown)?, config)
+            }
+            Self::Hyper(network) => {
+                let (sides, langs) = ([Side::Encoder], (lang, lang));
+                match network.check_sides(task, langs, &sides, &|_| false) {
+                    Ok(()) => {
+                        let (tape, noise) = (Tape::disabled(), Noise::none());
+                        network.parts_for(&tape, &noise, task, langs, &sides)
+                    }
+                    Err(_) if unknown == UnknownLanguage::Base && knows(network, task) => {
+                        Ok(DirectionParts::none(config))
+                    }
+                    Err(e) => Err(e),
+                }
+            }
+        }
+    }
+
     fn parts(&self, used: &SetUse, config: &ModelConfig) -> Result<DirectionParts> {
         match self {
             _ if *used == SetUse::default() => Ok(DirectionParts::none(config)),
@@ -39,6 +77,20 @@ impl AdapterSource {
             Self::Hyper(network) => network.parts(used),
         }
     }
+}
+
+/// A placement in which decoder layers ask for nothing.
+fn encoder_of(placement: &Placement) -> Placement {
+    let mut own = placement.clone();
+    own.decoder.iter_mut().for_each(BTreeMap::clear);
+    own
+}
+
+/// Whether the encoder can be told of a task. That it cannot is no matter of languages, which a base
+/// model could stand in for.
+fn knows(network: &HyperNetwork, task: &str) -> bool {
+    !network.config.inputs(Side::Encoder).contains(&Factor::Task)
+        || network.vector(Factor::Task.name(), task).is_ok()
 }
 
 /// Masks, LoRA and adapters, each or none.
@@ -93,6 +145,31 @@ impl Provider {
         }
         if let Some((source, _)) = &self.adapters {
             parts.add(source.parts(&used.adapters, config)?);
+        }
+        Ok(parts)
+    }
+
+    /// What the encoder runs with for a task beside translation, on text of one language. Masks are
+    /// those of the direction from the language to itself.
+    ///
+    /// # Errors
+    /// As of [`Provider::choose`], of the encoder alone.
+    pub fn encoder_parts(
+        &self,
+        task: &str,
+        lang: &str,
+        config: &ModelConfig,
+    ) -> Result<DirectionParts> {
+        let mut parts = match &self.masks {
+            Some(masks) => masks.parts(&masks.choose(lang, lang)?)?,
+            None => DirectionParts::none(config),
+        };
+        if let Some((set, unknown)) = &self.lora {
+            let used = encoder_of(&set.placement).choose("LoRA", lang, lang, *unknown)?;
+            parts.add(set.parts(&used, &|_, _, _| None));
+        }
+        if let Some((source, unknown)) = &self.adapters {
+            parts.add(source.encoder_parts(task, lang, *unknown, config)?);
         }
         Ok(parts)
     }

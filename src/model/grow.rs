@@ -11,8 +11,8 @@ pub struct NewRow {
     pub like: Vec<usize>,
 }
 
-/// The bytes of a matrix `[_, width]` with `num_rows` rows, of which those of `new` are set. What it
-/// held stays bit for bit where no new row takes its place; a row like a single other is its copy.
+/// The bytes of a matrix `[_, width]` with `num_rows` rows, of which those of `new` are set. What
+/// it held stays bit for bit where no new row takes its place; a row like a single other is its copy.
 ///
 /// # Errors
 /// Artifact: numbers that no mean can be taken of. Bug: rows that are not there.

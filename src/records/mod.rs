@@ -8,6 +8,7 @@ mod neurons;
 mod parallel;
 mod score;
 mod segments;
+mod tag;
 mod tagged;
 mod training;
 mod translation;
@@ -22,6 +23,7 @@ pub use score::{BaselineKind, GateRecord, GateStatus, ScoreRecord, read_scores};
 pub use segments::{
     RawSegment, Segment, SegmentFormat, SegmentOptions, SegmentParser, SegmentReader, Side,
 };
+pub use tag::{TagScore, Tagging};
 pub use tagged::{TaggedReader, TaggedRecord};
 pub use training::{CheckpointRecord, LoraPlacement, LoraPrune, TrainStep, TrainingRecord, Valid};
 pub use translation::{NBest, SCHEMA, Scores, Translation, error_record};

@@ -60,6 +60,9 @@ pub struct Valid {
     pub nll: f64,
     pub ppl: f64,
     pub tokens: u64,
+    /// Of the run, when the validation began; logs of older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_s: Option<f64>,
     /// Scores by metric name, when asked for.
     #[serde(flatten)]
     pub scores: BTreeMap<String, f64>,

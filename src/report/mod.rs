@@ -9,7 +9,7 @@ mod reporter;
 mod table;
 
 pub use facts::facts_text;
-pub use figures::{Curves, Grid, HeatMap, Join, Scatter, Series};
+pub use figures::{Curves, Grid, HeatMap, Join, Line, Lines, Scatter, Series};
 pub use progress::{Progress, ProgressChoice};
 pub use reporter::{ColorChoice, Reporter, Verbosity};
 pub use table::{Align, Table, TableFormat};

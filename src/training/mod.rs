@@ -42,5 +42,5 @@ pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};
 pub use settings::{HARMLESS, Settings, differences};
 pub use tagging::{TAG_HEAD, TagHead};
 pub use task::Task;
-pub use trainer::{StepReport, Tasks, Trainer, TrainerOptions, trained_parameters};
+pub use trainer::{Extras, StepReport, Tasks, Trainer, TrainerOptions, trained_parameters};
 pub use validation::{DirectionLoss, TaskLoss, ValidationLoss, ValidationOptions, validate};

@@ -251,10 +251,10 @@ mod tests {
             .map(|d| {
                 let e = d.examples[0];
                 let n = c.sentence_len(e.tgt).max(c.sentence_len(e.src));
-                d.examples.len().div_ceil(40 / n)
+                d.examples.len().div_ceil(100 / n)
             })
             .collect();
-        assert_eq!(lane_sizes(&c, 40), want);
+        assert_eq!(lane_sizes(&c, 100), want);
         assert!(want[2] != 90 && want[3] != 100 && want[2] != want[3]);
     }
 

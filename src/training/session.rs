@@ -308,6 +308,7 @@ impl Session<'_> {
         p.last_validated = self.trainer.step();
         let Some(corpus) = self.valid else { return Ok(()) };
         observer.phase(Some("validating"));
+        let elapsed_s = p.elapsed_s();
         let trainer = &self.trainer;
         let loss = held_out_loss(trainer, corpus, self.options.valid_tokens)?;
         let scores = match self.scorer.as_mut() {
@@ -316,7 +317,7 @@ impl Session<'_> {
         };
         observer.phase(None);
         let step = self.trainer.step();
-        for record in valid_records(step, &loss, &scores) {
+        for record in valid_records(step, elapsed_s, &loss, &scores) {
             self.emit(&record, observer)?;
         }
         if !loss.total().1.is_finite() {
@@ -461,7 +462,7 @@ impl Session<'_> {
             let trainer = &self.trainer;
             let loss = held_out_loss(trainer, corpus, self.options.valid_tokens)?;
             let value = loss.total().1;
-            for record in valid_records(step, &loss, &[]) {
+            for record in valid_records(step, p.elapsed_s(), &loss, &[]) {
                 self.emit(&record, observer)?;
             }
             if p.best.as_ref().is_none_or(|b| value < b.value) {
@@ -510,6 +511,7 @@ fn held_out_loss(
 /// for all.
 fn valid_records(
     step: u64,
+    elapsed_s: f64,
     loss: &ValidationLoss,
     scores: &[(String, String, f64)],
 ) -> Vec<TrainingRecord> {
@@ -517,6 +519,7 @@ fn valid_records(
         let own = scores.iter().filter(|(p, ..)| p == pair).map(|(_, m, v)| (m.clone(), *v));
         own.chain(accuracy.map(|a| ("accuracy".to_string(), 100.0 * a))).collect()
     };
+    let elapsed_s = Some(round3(elapsed_s));
     let mut records: Vec<TrainingRecord> = Vec::new();
     for d in &loss.directions {
         let (name, is_pair) = (d.name(), d.task == Task::Translation);
@@ -528,6 +531,7 @@ fn valid_records(
             nll: d.nll(),
             ppl: d.nll().exp(),
             tokens: d.num_tokens as u64,
+            elapsed_s,
             scores: scores_of(&name, d.accuracy()),
         }));
     }
@@ -542,6 +546,7 @@ fn valid_records(
             nll: t.nll,
             ppl: t.nll.exp(),
             tokens: t.num_tokens as u64,
+            elapsed_s,
             scores: scores_of(t.task.name(), t.accuracy),
         }));
     }
@@ -558,6 +563,7 @@ fn valid_records(
         nll,
         ppl: nll.exp(),
         tokens: tokens as u64,
+        elapsed_s,
         scores: scores_of("all", accuracy),
     }));
     records

@@ -58,6 +58,16 @@ pub struct Tasks {
     pub tag_head: Option<TagHead>,
 }
 
+/// What a run has beside model, data and optimizer.
+#[derive(Default)]
+pub struct Extras {
+    /// What each direction does differently and no update changes: the masks.
+    pub parts: BTreeMap<Direction, DirectionParts>,
+    /// What a method trains beside the model, or with it.
+    pub method: Option<Box<dyn TrainedParts>>,
+    pub tasks: Tasks,
+}
+
 /// Model, data and optimizer of a run; what each direction does differently.
 pub struct Trainer {
     pub model: M2m100,
@@ -91,10 +101,9 @@ impl Trainer {
         optimizer: Adam,
         sampler: Sampler,
         options: TrainerOptions,
-        parts: BTreeMap<Direction, DirectionParts>,
-        method: Option<Box<dyn TrainedParts>>,
-        tasks: Tasks,
+        extras: Extras,
     ) -> Result<Self> {
+        let Extras { parts, method, tasks } = extras;
         let gradients = Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()))?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));

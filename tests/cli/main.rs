@@ -3,10 +3,15 @@
 
 mod support;
 
+mod adapters;
+mod adapters_bad;
+mod adapters_damaged;
 mod config;
+mod curves;
 mod demo_corpus;
 mod errors;
 mod examples;
+mod gen_adapters;
 mod help;
 mod init;
 mod init_extend;
@@ -17,5 +22,6 @@ mod lora_masks;
 mod neurons;
 mod pipes;
 mod score;
+mod tag;
 mod train;
 mod translate;

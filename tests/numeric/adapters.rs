@@ -1,6 +1,8 @@
 //! Stored adapters in the model: their definition, how they begin, how many values they have, and
 //! translation against training. Also what the tests of hyper-networks share with them.
 
+mod goldens;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,9 @@ use isogloss::formats::adapters::{AdapterSetConfig, AdapterWeights, NormPlace, P
 use isogloss::formats::neurons::Side;
 use isogloss::formats::placement::{Index, Layer, Placement};
 use isogloss::kernels::storage::{change, values};
-use isogloss::methods::adapters::{AdapterInit, AdapterModule, AdapterSet, AdapterSpec, weights_of};
+use isogloss::methods::adapters::{
+    AdapterInit, AdapterModule, AdapterSet, AdapterSpec, weights_of,
+};
 use isogloss::methods::{UnknownLanguage, placement_for};
 use isogloss::model::inference::{InferenceModel, LowRankForm};
 use isogloss::model::seam::BottleneckAdapter;
@@ -44,7 +48,9 @@ pub fn numbers(n: usize, seed: u64) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     };
     // The first few of neighbouring seeds are alike.
-    (0..8).for_each(|_| drop(next()));
+    (0..8).for_each(|_| {
+        next();
+    });
     (0..n).map(|_| next()).collect()
 }
 
@@ -113,8 +119,7 @@ pub fn translates_as_it_trains(
     parts: &DirectionParts,
     what: &str,
 ) {
-    let weights =
-        Arc::new(model.base_weights().with_parts(parts, LowRankForm::Beside).unwrap());
+    let weights = Arc::new(model.base_weights().with_parts(parts, LowRankForm::Beside).unwrap());
     // A given target is the source itself.
     let given = translate(model, weights.clone(), true);
     let plain = translate(model, model.base_weights().clone(), true);
@@ -298,9 +303,8 @@ fn new_identity_adapters_change_no_bit() {
     let base = Base::open("even");
     let model = base.inference();
     let plain = base.logits(&base.plain());
-    let translated = [false, true].map(|given| {
-        translate(&model, model.base_weights().clone(), given)
-    });
+    let translated =
+        [false, true].map(|given| translate(&model, model.base_weights().clone(), given));
     for (norm, affine) in NORMS {
         let create = |init: AdapterInit| {
             let stored = Stored {

@@ -1,6 +1,8 @@
 //! Numbers against the reference, and the laws that hold without one.
 
+mod adapters;
 mod decoding;
+mod hyper;
 mod lora;
 mod masked_model;
 mod neurons;

@@ -1,9 +1,9 @@
 //! `isogloss init --from`: a copy of a model that knows more languages.
 
+mod args;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -19,98 +19,9 @@ use crate::io::{AtomicDir, Output, write_bytes};
 use crate::model::checkpoint::{FINAL_LOGITS_BIAS, SHARED_ALIASES, parameter_shapes};
 use crate::model::grow::{NewRow, grow_rows};
 use crate::model::{Checkpoint, ModelConfig};
-use crate::text::{NewMark, TextTokenizer, add_languages};
+use crate::text::{Mark, NewMark, TextTokenizer, add_languages};
 use crate::training::copy_side_files;
-
-#[derive(Clone, Debug, clap::Args)]
-pub struct ExtendArgs {
-    /// Copy this model, or the best checkpoint of this run, and add `--new-language` to it
-    #[arg(long, value_name = "MODEL", requires = "new_language", conflicts_with_all = MAKES_A_MODEL,
-          help_heading = "More languages")]
-    pub from: Option<PathBuf>,
-    /// A language to add, whose mark begins as a copy of that of OLD (`nl=de`), else as the mean
-    /// of all; may be repeated
-    #[arg(long, value_name = "NEW[=OLD]", help_heading = "More languages")]
-    pub new_language: Vec<NewLanguage>,
-}
-
-impl ExtendArgs {
-    /// The parser drops `requires` where another flag excludes what is required.
-    pub fn check(&self) -> Result<()> {
-        if self.from.is_some() || self.new_language.is_empty() {
-            return Ok(());
-        }
-        Err(Error::usage("`--new-language` without a model to add it to")
-            .flag("--new-language")
-            .hint("name the model with `--from MODEL`")
-            .hint("a new model has the languages of its text, and those of `--languages`"))
-    }
-}
-
-/// What else decides about a new model: with a copy it has no meaning.
-const MAKES_A_MODEL: [&str; 29] = [
-    "inputs",
-    "input_format",
-    "src_lang",
-    "tgt_lang",
-    "src",
-    "tgt",
-    "languages",
-    "vocab_size",
-    "tokenizer_model",
-    "character_coverage",
-    "byte_fallback",
-    "tokenizer_temperature",
-    "tokenizer_sentences",
-    "tokenizer",
-    "preset",
-    "model_config",
-    "d_model",
-    "encoder_layers",
-    "decoder_layers",
-    "heads",
-    "ffn_dim",
-    "encoder_ffn_dim",
-    "decoder_ffn_dim",
-    "max_positions",
-    "dropout",
-    "attention_dropout",
-    "activation_dropout",
-    "init_method",
-    "init_std",
-];
-
-/// `nl=de`: a new language and the one whose row it begins with; or `nl` alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewLanguage {
-    pub code: String,
-    pub like: Option<String>,
-}
-
-impl FromStr for NewLanguage {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        let malformed = || Error::usage("not a language to add").expected("`NEW=OLD` or `NEW`");
-        if s.contains([',', ';']) || s.contains(char::is_whitespace) {
-            return Err(malformed().hint("repeat the flag for each language"));
-        }
-        let (code, like) = match s.split_once('=') {
-            Some((code, like)) => (code, Some(like)),
-            None => (s, None),
-        };
-        if code.is_empty() || like.is_some_and(|l| l.is_empty() || l.contains('=')) {
-            return Err(malformed().hint("write `nl=de` for a new language like one of the model"));
-        }
-        Ok(Self { code: code.to_string(), like: like.map(str::to_string) })
-    }
-}
-
-impl fmt::Display for NewLanguage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.code)?;
-        self.like.iter().try_for_each(|like| write!(f, "={like}"))
-    }
-}
+pub use args::{ExtendArgs, NewLanguage};
 
 /// Files beside tokenizer.json that may list the marks.
 const LISTS: [&str; 4] =
@@ -126,7 +37,7 @@ struct Extended {
     rows: Vec<NewRow>,
     config: ModelConfig,
     languages: Vec<String>,
-    /// Files whose text changes, by name.
+    /// config.json, tokenizer.json and the files that list the marks.
     texts: BTreeMap<String, Vec<u8>>,
 }
 
@@ -182,8 +93,7 @@ pub fn run(from: &Path, args: &Args, context: &Context) -> Result<Outcome> {
             out.record(&record)?;
         } else {
             out.line(&format!("would write {text}"))?;
-            for (mark, like) in new.marks.iter().zip(&new.like) {
-                let NewMark { mark, .. } = mark;
+            for (NewMark { mark, .. }, like) in new.marks.iter().zip(&new.like) {
                 let like = like_text(like);
                 out.line(&format!(
                     "  {}: mark `{}`, id {}, {like}",
@@ -200,6 +110,9 @@ pub fn run(from: &Path, args: &Args, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Ok)
 }
 
+/// Shape and bytes of a tensor.
+type Grown = (Vec<usize>, Vec<u8>);
+
 impl Extended {
     fn plan(base: &Checkpoint, asked: &[NewLanguage]) -> Result<Self> {
         let before = TextTokenizer::load(base.dir(), &base.config)?;
@@ -212,55 +125,8 @@ impl Extended {
             _ => e.at(before.path()),
         })?;
 
-        let mut config = base.config.clone();
-        let num_ids = marks.iter().map(|m| m.mark.id as usize + 1).max().unwrap_or_default();
-        config.vocab_size = config.vocab_size.max(num_ids);
-        if let Some((field, complaint)) = config.fault() {
-            return Err(Error::artifact("the model cannot grow")
-                .at(base.dir().join(hf::CONFIG))
-                .key(field)
-                .found(complaint));
-        }
-        let special = [
-            config.pad_token_id,
-            config.bos_token_id,
-            config.eos_token_id,
-            config.decoder_start_token_id,
-        ];
-        if let Some(m) = marks.iter().find(|m| special.contains(&m.mark.id)) {
-            return Err(Error::artifact("the id after the tokenizer's last is taken")
-                .at(base.dir().join(hf::CONFIG))
-                .found(format!("{} as the id of a special token", m.mark.id))
-                .expected(format!("room for `{}`", m.mark.token)));
-        }
-
-        let mut texts = BTreeMap::new();
-        let mut set = |name: &str, value: &Value| -> Result<()> {
-            let mut text = serde_json::to_vec_pretty(value)
-                .map_err(|e| Error::bug("cannot encode a configuration").cause(e.to_string()))?;
-            text.push(b'\n');
-            texts.insert(name.to_string(), text);
-            Ok(())
-        };
-        set(hf::TOKENIZER, &tokenizer)?;
-        if config.vocab_size != base.config.vocab_size {
-            // As it is stored: this version may not know all that it says.
-            let mut value: Value = hf::read_json(&base.dir().join(hf::CONFIG))?;
-            value["vocab_size"] = config.vocab_size.into();
-            set(hf::CONFIG, &value)?;
-        }
-        for name in LISTS {
-            let path = base.dir().join(name);
-            if !path.is_file() {
-                continue;
-            }
-            let mut value: Value = hf::read_json(&path)?;
-            let listed = marks.iter().filter(|m| m.list_in(&mut value, &codes)).count();
-            if listed > 0 {
-                set(name, &value)?;
-            }
-        }
-
+        let config = grown_config(base, &marks)?;
+        let texts = texts(base, &config, &tokenizer, &marks, &codes)?;
         let text = texts.get(hf::TOKENIZER).map(Vec::as_slice).unwrap_or_default();
         let after = TextTokenizer::from_bytes(text, before.path(), &config)?;
         for NewMark { mark, .. } in &marks {
@@ -292,7 +158,7 @@ impl Extended {
     }
 
     /// The tensors that are not copied as they are, by name: shape and bytes.
-    fn grown_tensors(&self, base: &Checkpoint) -> Result<BTreeMap<String, (Vec<usize>, Vec<u8>)>> {
+    fn grown_tensors(&self, base: &Checkpoint) -> Result<BTreeMap<String, Grown>> {
         let c = &self.config;
         let mut out = BTreeMap::new();
         let tables = SHARED_ALIASES
@@ -332,8 +198,12 @@ impl Extended {
     }
 
     fn records(&self) -> Vec<Value> {
-        let record = |(m, like): (&NewMark, &Vec<String>)| json!({"lang": m.mark.code, "mark": m.mark.token, "id": m.mark.id, "like": like});
-        self.marks.iter().zip(&self.like).map(record).collect()
+        let mut out = Vec::new();
+        for (NewMark { mark, .. }, like) in self.marks.iter().zip(&self.like) {
+            let Mark { code, token, id } = mark;
+            out.push(json!({"lang": code, "mark": token, "id": id, "like": like}));
+        }
+        out
     }
 
     fn summary(&self, args: &Args, before: &ModelConfig, num_parameters: u64) -> String {
@@ -344,7 +214,8 @@ impl Extended {
         };
         let plural = if new.len() == 1 { "" } else { "s" };
         format!(
-            "{}: {} new language{plural} ({}), now {}: {}; vocabulary {vocabulary}, {:.1} M parameters",
+            "{}: {} new language{plural} ({}), now {}: {}; vocabulary {vocabulary}, {:.1} M \
+             parameters",
             args.output.display(),
             new.len(),
             new.join(", "),
@@ -353,6 +224,73 @@ impl Extended {
             num_parameters as f64 / 1e6,
         )
     }
+}
+
+/// The configuration with room for the marks.
+fn grown_config(base: &Checkpoint, marks: &[NewMark]) -> Result<ModelConfig> {
+    let mut config = base.config.clone();
+    let num_ids = marks.iter().map(|m| m.mark.id as usize + 1).max().unwrap_or_default();
+    config.vocab_size = config.vocab_size.max(num_ids);
+    if let Some((field, complaint)) = config.fault() {
+        return Err(Error::artifact("the model cannot grow")
+            .at(base.dir().join(hf::CONFIG))
+            .key(field)
+            .found(complaint));
+    }
+    let special = [
+        config.pad_token_id,
+        config.bos_token_id,
+        config.eos_token_id,
+        config.decoder_start_token_id,
+    ];
+    if let Some(m) = marks.iter().find(|m| special.contains(&m.mark.id)) {
+        return Err(Error::artifact("the id after the tokenizer's last is taken")
+            .at(base.dir().join(hf::CONFIG))
+            .found(format!("{} as the id of a special token", m.mark.id))
+            .expected(format!("room for `{}`", m.mark.token)));
+    }
+    Ok(config)
+}
+
+/// See [`Extended::texts`]; `codes` are the languages of the model.
+fn texts(
+    base: &Checkpoint,
+    config: &ModelConfig,
+    tokenizer: &Value,
+    marks: &[NewMark],
+    codes: &[String],
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut texts = BTreeMap::new();
+    texts.insert(hf::TOKENIZER.to_string(), text_of(tokenizer)?);
+    // As it is stored: this version may not know all that it says.
+    let path = base.dir().join(hf::CONFIG);
+    if config.vocab_size == base.config.vocab_size {
+        let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        texts.insert(hf::CONFIG.to_string(), bytes);
+    } else {
+        let mut value: Value = hf::read_json(&path)?;
+        value["vocab_size"] = config.vocab_size.into();
+        texts.insert(hf::CONFIG.to_string(), text_of(&value)?);
+    }
+    for name in LISTS {
+        let path = base.dir().join(name);
+        if !path.is_file() {
+            continue;
+        }
+        let mut value: Value = hf::read_json(&path)?;
+        let listed = marks.iter().filter(|m| m.list_in(&mut value, codes)).count();
+        if listed > 0 {
+            texts.insert(name.to_string(), text_of(&value)?);
+        }
+    }
+    Ok(texts)
+}
+
+fn text_of(value: &Value) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::bug("cannot encode a configuration").cause(e.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 fn like_text(codes: &[String]) -> String {
@@ -410,39 +348,4 @@ fn provenance(
         }],
         signature: None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn new_languages_are_read_and_shown() {
-        for (text, code, like) in
-            [("nl=de", "nl", Some("de")), ("nl", "nl", None), ("a_b=c_d", "a_b", Some("c_d"))]
-        {
-            let read: NewLanguage = text.parse().unwrap();
-            assert_eq!((&*read.code, read.like.as_deref()), (code, like));
-            assert_eq!(read.to_string(), text);
-        }
-        for bad in ["", "=", "nl=", "=de", "nl=de=ru", "nl=de,bg=ru", "nl de", "nl=de;bg"] {
-            assert!(bad.parse::<NewLanguage>().is_err(), "{bad}");
-        }
-    }
-
-    /// A flag that came later is not ignored in silence.
-    #[test]
-    fn a_copy_refuses_every_flag_of_a_new_model() {
-        let mut program = crate::cli::command();
-        program.build();
-        let init = program.find_subcommand("init").unwrap();
-        let from = init.get_arguments().find(|a| a.get_id() == "from").unwrap();
-        let refused = init.get_arg_conflicts_with(from);
-        let others = ["output", "from", "new_language", "help", "version"];
-        for arg in init.get_arguments().filter(|a| !a.is_global_set()) {
-            let id = arg.get_id().as_str();
-            let conflicts = refused.iter().any(|r| r.get_id() == arg.get_id());
-            assert_eq!(conflicts, !others.contains(&id), "{id}");
-        }
-    }
 }

@@ -83,3 +83,80 @@ fn adapters(shapes: &Shapes) -> Facts {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::adapters::{AdapterWeights, AdapterWriter, FILE, Site};
+    use crate::formats::placement::{Index, Layer, Placement, SHARED};
+    use crate::formats::provenance::Provenance;
+
+    /// One shared adapter, of width 3 on two layers of the encoder.
+    fn write(dir: &Path, layout: Layout) {
+        let layer = Layer::from([("layer".to_string(), Index::Shared)]);
+        let placement = Placement {
+            encoder: vec![layer; 2],
+            decoder: vec![Layer::new()],
+            adapters: [SHARED.to_string()].into(),
+            ..Placement::default()
+        };
+        let config =
+            AdapterSetConfig { d_model: 4, norm: NormPlace::Before, affine: true, placement };
+        let sites = ["encoder.layers.0.layer", "encoder.layers.1.layer"];
+        let sites: Sites = sites.iter().map(|site| (Site::parse(site).unwrap(), 3)).collect();
+        let shapes = Shapes::from([(SHARED.to_string(), sites)]);
+        let provenance = Provenance { command: "train".into(), ..Provenance::default() };
+        let mut writer =
+            AdapterWriter::create(dir, &config, layout, &shapes, "base", &provenance).unwrap();
+        let weights = AdapterWeights {
+            down: vec![0.5; 12],
+            down_bias: vec![0.0; 3],
+            up: vec![0.0; 12],
+            up_bias: vec![0.0; 4],
+            norm: Some((vec![1.0; 4], vec![0.0; 4])),
+        };
+        while writer.next().is_some() {
+            writer.push(&weights).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn sets_files_and_banks_say_what_they_are() {
+        let root = tempfile::tempdir().unwrap();
+        let options = Options { tensors: false, quick: false };
+        for layout in [Layout::Bank, Layout::AdapterHub] {
+            let dir = root.path().join(layout.name());
+            write(&dir, layout);
+            let found = super::super::directory(&dir, options).unwrap();
+            assert_eq!(found["kind"], "adapter_set");
+            assert_eq!(found["layout"], layout.name());
+            // Two sites of 3 * 4 + 3 + 4 * 3 + 4 + 4 + 4 values.
+            assert_eq!((&found["num_adapters"], &found["num_values"]), (&json!(1), &json!(78)));
+            let adapters = json!({SHARED: {"num_sites": 2, "bottlenecks": [3]}});
+            assert_eq!(found["adapters"], adapters);
+            assert_eq!(found["encoder"], "shared (layer); shared (layer)");
+            assert!(found["sha256"].as_str().is_some_and(|s| s.len() == 64));
+            let quick = Options { quick: true, ..options };
+            assert!(!contents(&dir, quick).unwrap().contains_key("sha256"));
+            let file = super::super::file(&dir.join(FILE), options).unwrap();
+            assert_eq!(
+                (&file["kind"], &file["norm"]),
+                (&json!("adapter_placement"), &json!("before"))
+            );
+            if layout == Layout::Bank {
+                assert_eq!(found["provenance"]["command"], "train");
+                let bank = super::super::file(&dir.join(BANK), options).unwrap();
+                assert_eq!(bank["kind"], "adapter_bank");
+                assert_eq!((&bank["d_model"], &bank["stores_norm"]), (&json!(4), &json!(true)));
+                assert_eq!(bank["adapters"], adapters);
+            } else {
+                let one = super::super::directory(&dir.join(SHARED), options).unwrap();
+                assert_eq!(
+                    (&one["kind"], &one["name"]),
+                    (&json!("adapter_directory"), &json!(SHARED))
+                );
+            }
+        }
+    }
+}

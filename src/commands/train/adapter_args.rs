@@ -195,9 +195,11 @@ impl AdapterTrainArgs {
             [("--freeze", !args.freeze.is_empty()), ("--train-only", !args.train_only.is_empty())]
         {
             if given {
-                return Err(Error::usage(format!("`{flag}` with adapters, which freeze the model"))
-                    .flag(flag)
-                    .hint("`--train-base GROUP` trains parameters of the model with them"));
+                return Err(Error::usage(format!(
+                    "`{flag}` with adapters, which freeze the model"
+                ))
+                .flag(flag)
+                .hint("`--train-base GROUP` trains parameters of the model with them"));
             }
         }
         let sizes = [
@@ -209,8 +211,15 @@ impl AdapterTrainArgs {
         ];
         for (flag, size) in sizes {
             if size.is_some_and(|n| n == 0 || n > 1 << 20) {
-                return Err(Error::usage("value is out of range").flag(flag).expected("at least 1"));
+                return Err(Error::usage("value is out of range")
+                    .flag(flag)
+                    .expected(format!("1 to {}", 1 << 20)));
             }
+        }
+        if self.adapter_groups.is_some() && self.adapter_share.is_none() {
+            return Err(Error::usage("labels without a word on who shares adapters")
+                .flag("--adapter-groups")
+                .hint("add `--adapter-share COLUMN`"));
         }
         if self.hyper_blocks.is_some_and(|n| n > 1000) {
             return Err(Error::usage("value is out of range")
@@ -244,8 +253,9 @@ impl AdapterTrainArgs {
                 .expected("small or base"));
         }
         if !self.new_language.is_empty() && !self.train_base.is_empty() {
-            return Err(Error::usage("new languages are learned with all else frozen")
-                .flag("--train-base"));
+            return Err(
+                Error::usage("new languages are learned with all else frozen").flag("--train-base")
+            );
         }
         Ok(())
     }

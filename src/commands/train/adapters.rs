@@ -10,7 +10,7 @@ use super::indexed::{column, indices, label};
 use crate::cli::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::adapters::{AdapterDir, AdapterSetConfig, NormPlace, Position};
-use crate::formats::hypernet::Affine;
+use crate::formats::hypernet::{self, Affine};
 use crate::formats::neurons::Side;
 use crate::formats::placement::{Layer, Placement};
 use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
@@ -92,6 +92,10 @@ impl AdapterTrainArgs {
         }
         if let Some(path) = &args.init_from {
             let flag = |e: Error| e.flag("--init-from");
+            if let Ok(Some(dir)) = hypernet::resolve(path) {
+                return Err(flag(Error::artifact("a hyper-network, not stored adapters").at(dir))
+                    .hint("`isogloss gen-adapters` makes adapters of it"));
+            }
             let dir = AdapterDir::resolve(path).map_err(flag)?;
             let (e, d) = (model.encoder_layers, model.decoder_layers);
             let dir = AdapterDir::open(&dir, model.d_model, e, d).map_err(flag)?;
@@ -109,8 +113,7 @@ impl AdapterTrainArgs {
         let text = self.adapter_index.as_deref().unwrap_or("source/target");
         let (encoder, decoder) = text.split_once('/').unwrap_or((text, text));
         let side = |spec: &str, side: Side, layers: usize| -> Result<Vec<Layer>> {
-            let here: Vec<Position> =
-                positions.iter().copied().filter(|p| p.is_on(side)).collect();
+            let here: Vec<Position> = positions.iter().copied().filter(|p| p.is_on(side)).collect();
             let layer = |index| -> Layer {
                 here.iter().map(|p| (p.name().to_string(), index)).collect::<BTreeMap<_, _>>()
             };

@@ -248,8 +248,7 @@ impl Args {
             _ => Settings::new(),
         };
         // Compared by content, not by path.
-        for name in
-            [
+        for name in [
             "model",
             "train",
             "valid",

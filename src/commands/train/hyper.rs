@@ -1,23 +1,27 @@
 //! `train --method hyper-adapters` and `hyper-x`: the hyper-network that the flags ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::adapter_args::{AdapterTrainArgs, HyperSize};
 use super::args::{Args, Method};
 use crate::cli::Context;
-use crate::commands::adapters::{check_base, check_shape};
+use crate::commands::adapters::{base_mismatch, check_shape, hyper_dir, of_flag};
 use crate::error::{Error, Result};
 use crate::formats::adapters::{NormPlace, Position};
-use crate::formats::hypernet::{self, Affine, Factor, HyperConfig, Kind, Row};
+use crate::formats::hypernet::{Affine, Factor, HyperConfig, Kind, Row, WEIGHTS};
 use crate::formats::neurons::Side;
 use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
 use crate::kernels::storage::values;
-use crate::methods::hyper::{HyperInit, HyperNetwork, Mixture, fit_hidden, rows_for};
+use crate::methods::hyper::{HyperInit, HyperNetwork, Mixture, fit_hidden, num_params, rows_for};
 use crate::model::{Checkpoint, ModelConfig};
+use crate::text::Direction;
 use crate::training::{Corpus, Task};
+
+/// Of a hyper-network: 16 GiB, and as much for each of gradients and both moments.
+const MAX_PARAMS: usize = 1 << 32;
 
 /// A hyper-network about to be trained.
 pub struct NewHyper {
@@ -60,6 +64,16 @@ impl AdapterTrainArgs {
             config.hidden = fit_hidden(&config, budget(text, &config, corpus)?)
                 .map_err(|e| e.flag("--match-params"))?;
         }
+        let n = num_params(&config);
+        if n > MAX_PARAMS {
+            let flag =
+                if self.match_params.is_some() { "--match-params" } else { "--hyper-hidden" };
+            return Err(Error::usage("a hyper-network of absurd size")
+                .flag(flag)
+                .found(format!("{n} parameters"))
+                .expected(format!("at most {MAX_PARAMS}"))
+                .hint("`--adapter-bottleneck` times hidden units is what its heads have"));
+        }
         let init = self.hyper_init.unwrap_or(match config.kind {
             Kind::HyperAdapters => HyperInit::Xavier,
             Kind::HyperX => HyperInit::Small,
@@ -67,7 +81,7 @@ impl AdapterTrainArgs {
         let network = HyperNetwork::create(config, init, context.seed)?;
         let mut parents = Vec::new();
         if let Some(path) = &args.init_from {
-            let (dir, parent) = hyper_dir(path)?;
+            let (dir, parent) = begin_from(path)?;
             let other = HyperNetwork::read(&dir)?;
             let taken = network.take_from(&other)?;
             super::say_taken(taken, network.parameters().count(), &dir, context)?;
@@ -78,12 +92,7 @@ impl AdapterTrainArgs {
     }
 
     /// The network of `--init-from` with vectors of new languages, which alone are trained.
-    fn create_rows(
-        &self,
-        args: &Args,
-        base: &Checkpoint,
-        corpus: &Corpus,
-    ) -> Result<NewHyper> {
+    fn create_rows(&self, args: &Args, base: &Checkpoint, corpus: &Corpus) -> Result<NewHyper> {
         let flag = "--new-language";
         let Some(path) = &args.init_from else {
             return Err(Error::usage("new languages of which hyper-network?")
@@ -92,10 +101,12 @@ impl AdapterTrainArgs {
         };
         let [any, _, hyper, residual, projected] = self.given_structure();
         if let Some(other) = any.or(hyper).or(residual).or(projected) {
-            return Err(Error::usage("the structure is that of the hyper-network of `--init-from`")
-                .flag(other));
+            return Err(Error::usage(
+                "the structure is that of the hyper-network of `--init-from`",
+            )
+            .flag(other));
         }
-        let (dir, parent) = hyper_dir(path)?;
+        let (dir, parent) = begin_from(path)?;
         let mut network = HyperNetwork::read(&dir)?;
         if network.config.kind != kind(args.method) {
             return Err(Error::usage("the hyper-network is of another kind")
@@ -104,13 +115,16 @@ impl AdapterTrainArgs {
                 .hint(format!("`--method {}`", network.config.kind.name())));
         }
         check_shape(&network.config, &base.config).map_err(|e| e.at(&dir))?;
-        check_base(network.config.base_model_sha256.as_deref(), &dir, base)?;
+        let own = network.config.base_model_sha256.as_deref();
+        if let Some(e) = base_mismatch(own, &dir, base)? {
+            return Err(e);
+        }
         network.config.base_model_sha256 = Some(base.sha256()?);
         let mut only = BTreeSet::new();
         for text in &self.new_language {
-            let (name, mixture) = Mixture::parse_named(text).map_err(|e| e.flag(flag))?;
+            let (name, mixture) = Mixture::parse_named(text).map_err(of_flag(flag))?;
             let known: BTreeSet<String> = network.config.rows.keys().cloned().collect();
-            network.add_language(&name, &mixture).map_err(|e| e.flag(flag))?;
+            network.add_language(&name, &mixture).map_err(of_flag(flag))?;
             let added: Vec<String> =
                 network.config.rows.keys().filter(|k| !known.contains(*k)).cloned().collect();
             for key in added {
@@ -121,15 +135,34 @@ impl AdapterTrainArgs {
         }
         let new: BTreeSet<&str> =
             only.iter().filter_map(|n| n.rsplit_once('.').map(|n| n.1)).collect();
+        let of_lane = |d: &Direction| [d.src_lang.clone(), d.tgt_lang.clone()];
+        let in_text: BTreeSet<String> =
+            corpus.directions.iter().flat_map(|lane| of_lane(&lane.direction)).collect();
+        if let Some(l) = new.iter().find(|l| !in_text.contains(**l)) {
+            return Err(Error::data(format!("the text has nothing in the new language `{l}`"))
+                .flag(flag)
+                .found(format!("text in {}", in_text.into_iter().collect::<Vec<_>>().join(", "))));
+        }
         for lane in &corpus.directions {
             let d = &lane.direction;
             if !new.contains(d.src_lang.as_str()) && !new.contains(d.tgt_lang.as_str()) {
-                return Err(Error::data(format!("nothing would be learned from `{}`", lane.name()))
-                    .expected(format!("text of {}", new.iter().copied().collect::<Vec<_>>().join(", ")))
-                    .hint("`--direction A-B` chooses directions of a text"));
+                let languages = new.iter().copied().collect::<Vec<_>>().join(", ");
+                return Err(Error::data(format!(
+                    "nothing would be learned from `{}`",
+                    lane.name()
+                ))
+                .expected(format!("text of {languages}"))
+                .hint(match lane.task {
+                    Task::Translation => "`--direction A-B` chooses directions of a text",
+                    Task::Denoising => "`--denoise-languages` chooses languages of a text",
+                    Task::Tagging => "`--tag-languages` chooses languages of a text",
+                }));
             }
-            network.check_keys(lane.task.name(), &d.src_lang, &d.tgt_lang, &|key| {
-                only.contains(&format!("embedding.{key}"))
+            let own = |key: &str| only.contains(&format!("embedding.{key}"));
+            network.check_keys(lane.task.name(), &d.src_lang, &d.tgt_lang, &own).map_err(|e| {
+                Error::new(e.kind(), e.message())
+                    .cause(format!("it is needed for `{}`", lane.name()))
+                    .hint("a new language begins as languages that have one in the same role")
             })?;
         }
         let sha256 = fingerprint(&network)?;
@@ -260,20 +293,18 @@ fn budget(text: &str, config: &HyperConfig, corpus: &Corpus) -> Result<usize> {
         keys * config.sites().iter().filter(|s| s.side == side).count() * one
     };
     let stored = of(Side::Encoder, sources.len()) + of(Side::Decoder, targets.len());
+    if stored == 0 {
+        return Err(Error::usage(format!("`{text}` of nothing: there is no parallel text"))
+            .flag("--match-params")
+            .expected("a number of parameters"));
+    }
     Ok((share * stored as f64) as usize)
 }
 
-/// The directory of a trained hyper-network, and what is to be remembered of it.
-fn hyper_dir(path: &std::path::Path) -> Result<(PathBuf, Parent)> {
-    let flag = |e: Error| e.flag("--init-from");
-    let Some(dir) = hypernet::resolve(path).map_err(flag)? else {
-        return Err(flag(
-            Error::artifact("not a run that trained a hyper-network")
-                .at(path)
-                .expected(format!("`{}`", hypernet::FILE)),
-        ));
-    };
-    let sha256 = file_sha256(&dir.join(hypernet::WEIGHTS))?;
+/// The directory of `--init-from`, and what is to be remembered of it.
+fn begin_from(path: &Path) -> Result<(PathBuf, Parent)> {
+    let dir = hyper_dir(path).map_err(|e| e.flag("--init-from"))?;
+    let sha256 = file_sha256(&dir.join(WEIGHTS))?;
     Ok((dir, Parent { role: "init_from".into(), name: display_name(path), sha256 }))
 }
 

@@ -94,7 +94,10 @@ pub struct LoraTrainArgs {
     pub prune_unit: Option<PruneUnit>,
 }
 
-pub(super) fn share<S: serde::Serializer>(v: &Option<Fraction>, s: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn share<S: serde::Serializer>(
+    v: &Option<Fraction>,
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
     v.map(|f| f.0).serialize(s)
 }
 

@@ -146,9 +146,8 @@ impl NewMethod {
         let error = UnknownLanguage::Error;
         Ok(match self {
             Self::Lora(new) => {
-                let check = |d: &Direction| {
-                    new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ())
-                };
+                let check =
+                    |d: &Direction| new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ());
                 let directions = directions_of(corpus, valid, &check, context);
                 Box::new(LoraTraining::new(
                     new.set,
@@ -160,9 +159,8 @@ impl NewMethod {
                 )?)
             }
             Self::Adapters(new) => {
-                let check = |d: &Direction| {
-                    new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ())
-                };
+                let check =
+                    |d: &Direction| new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ());
                 let directions = directions_of(corpus, valid, &check, context);
                 let set = new.set;
                 Box::new(AdapterTraining::new(

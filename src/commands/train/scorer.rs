@@ -86,20 +86,20 @@ impl ValidMetrics {
             let translated = corpus.directions.iter().filter(|d| d.task == Task::Translation);
             for d in translated {
                 let mark = tokenizer.languages().id_of(&d.direction.tgt_lang)?;
-                let mut stream = Sentences {
-                    corpus,
-                    tokenizer,
-                    metrics: &self.0,
-                    weights: Arc::new(
-                        model
-                            .base_weights()
-                            .with_parts(&trainer.parts(d.task, &d.direction)?, LowRankForm::Beside)?,
-                    ),
-                    mark,
-                    rest: &d.examples[..d.examples.len().min(limit)],
-                    scratch: Scratch::default(),
-                    stats: self.0.iter().map(|(_, m)| vec![0.0; m.num_stats()]).collect(),
-                };
+                let mut stream =
+                    Sentences {
+                        corpus,
+                        tokenizer,
+                        metrics: &self.0,
+                        weights: Arc::new(model.base_weights().with_parts(
+                            &trainer.parts(d.task, &d.direction)?,
+                            LowRankForm::Beside,
+                        )?),
+                        mark,
+                        rest: &d.examples[..d.examples.len().min(limit)],
+                        scratch: Scratch::default(),
+                        stats: self.0.iter().map(|(_, m)| vec![0.0; m.num_stats()]).collect(),
+                    };
                 let mut session = Session::new(&model, threads, options.clone());
                 decode(&mut session, LIMITS, &mut stream)?;
                 let pair = d.direction.to_string();

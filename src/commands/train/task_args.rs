@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::Args;
 use crate::cli::Context;
-use crate::cli::values::Fraction;
+use crate::cli::values::{Fraction, refuse_two_stdin};
 use crate::error::{Error, Result};
 use crate::io::Input;
 use crate::model::Checkpoint;
@@ -85,6 +85,23 @@ impl TaskArgs {
         }
     }
 
+    /// Standard input can be read once.
+    fn refuse_two_stdin(&self, args: &Args) -> Result<()> {
+        let lists = [
+            ("--train", &args.train),
+            ("--valid", &args.valid),
+            ("--denoise", &self.denoise),
+            ("--tag", &self.tag),
+            ("--valid-denoise", &self.valid_denoise),
+            ("--valid-tag", &self.valid_tag),
+        ];
+        let inputs: Vec<(&str, Input)> = lists
+            .into_iter()
+            .flat_map(|(flag, paths)| paths.iter().map(move |p| (flag, Input::parse(p))))
+            .collect();
+        refuse_two_stdin(inputs.iter().map(|(flag, input)| (*flag, input)))
+    }
+
     /// Adds the text of the tasks to a corpus of parallel text; `tags` are those of training.
     pub fn read(
         &self,
@@ -105,18 +122,27 @@ impl TaskArgs {
             on_long: args.pairs.on_long,
         };
         let inputs = |paths: &[String]| paths.iter().map(|p| Input::parse(p)).collect::<Vec<_>>();
+        self.refuse_two_stdin(args)?;
         if !denoise.is_empty() {
             let mut progress = context.report.progress("reading denoising", "records", None);
             let summary = corpus
-                .add_denoising(&inputs(denoise), tokenizer, &options, |n| progress.add(n))?;
+                .add_denoising(&inputs(denoise), tokenizer, &options, |n| progress.add(n))
+                .map_err(|e| match e.place().field.as_deref() {
+                    Some("lang") if options.lang.is_none() => {
+                        e.hint("`--denoise-lang LANG` names the language of text that names none")
+                    }
+                    _ => e,
+                })?;
             progress.finish();
             say(&format!("{what} denoising"), &summary, context);
             only(corpus, Task::Denoising, &self.denoise_languages, "--denoise-languages")?;
         }
         if !tag.is_empty() {
+            // The language of denoising text is not that of tagged text.
+            let options = TextOptions { lang: None, ..options };
             let mut progress = context.report.progress("reading tags", "records", None);
-            let summary = corpus
-                .add_tagging(&inputs(tag), tokenizer, &options, tags, |n| progress.add(n))?;
+            let summary =
+                corpus.add_tagging(&inputs(tag), tokenizer, &options, tags, |n| progress.add(n))?;
             progress.finish();
             say(&format!("{what} tagged"), &summary, context);
             if tags.is_none() {
@@ -171,7 +197,7 @@ fn only(corpus: &mut Corpus, task: Task, languages: &[String], flag: &str) -> Re
     };
     let have = of(corpus);
     if let Some(l) = languages.iter().find(|l| !have.contains(l)) {
-        return Err(Error::data(format!("there is no such text in `{l}`"))
+        return Err(Error::usage(format!("there is no such text in `{l}`"))
             .flag(flag)
             .expected(have.join(", "))
             .suggest(l, have.iter().map(String::as_str)));

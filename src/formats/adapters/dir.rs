@@ -108,11 +108,11 @@ impl AdapterDir {
             Layout::AdapterHub => open_hub(dir, &config)?,
         };
         sites::check(&config.placement, &shapes).map_err(|e| {
-            let e = match layout {
-                Layout::Bank => e.at(dir.join(BANK)),
-                Layout::AdapterHub => e.at(dir),
+            let values = match layout {
+                Layout::Bank => dir.join(BANK),
+                Layout::AdapterHub => dir.to_path_buf(),
             };
-            e.cause(format!("the placement is in {}", dir.join(FILE).display()))
+            e.at(dir.join(FILE)).cause(format!("the values are in {}", values.display()))
         })?;
         Ok(Self { dir: dir.to_path_buf(), config, layout, shapes, files })
     }
@@ -123,7 +123,7 @@ impl AdapterDir {
                 .at(dir)
                 .expected(format!("`{FILE}` or `{}`", adapterhub::CONFIG)));
         }
-        let adapter = HubAdapter::open(dir, d_model, depth)?;
+        let (adapter, sites) = HubAdapter::open(dir, d_model, depth)?;
         let [encoder, decoder] = depth.map(|layers| vec![Layer::new(); layers]);
         let mut placement = Placement {
             encoder,
@@ -132,7 +132,7 @@ impl AdapterDir {
             base_model_sha256: adapter.base_model_sha256.clone(),
             ..Placement::default()
         };
-        for site in adapter.sites.keys() {
+        for site in sites.keys() {
             let layers = match site.side {
                 Side::Encoder => &mut placement.encoder,
                 Side::Decoder => &mut placement.decoder,
@@ -144,7 +144,7 @@ impl AdapterDir {
             dir: dir.to_path_buf(),
             config: AdapterSetConfig { d_model, norm, affine: norm != NormPlace::None, placement },
             layout: Layout::AdapterHub,
-            shapes: Shapes::from([(SHARED.to_string(), adapter.sites.clone())]),
+            shapes: Shapes::from([(SHARED.to_string(), sites)]),
             files: Files::Hub(BTreeMap::from([(SHARED.to_string(), adapter)])),
         })
     }
@@ -194,7 +194,7 @@ impl AdapterDir {
             Files::Hub(adapters) => {
                 let own =
                     adapters.get(adapter).ok_or_else(|| Error::bug("adapter without file"))?;
-                own.weights(site, self.config.d_model, self.config.affine)
+                own.weights(site, bottleneck, self.config.d_model, self.config.affine)
             }
         }
     }
@@ -231,7 +231,7 @@ fn open_hub(dir: &Path, config: &AdapterSetConfig) -> Result<(Shapes, Files)> {
     let file = dir.join(FILE);
     let placement = &config.placement;
     let depth = [placement.encoder.len(), placement.decoder.len()];
-    let mut adapters = BTreeMap::new();
+    let (mut adapters, mut shapes) = (BTreeMap::new(), Shapes::new());
     for name in placement.adapters.difference(&placement.empty) {
         let own = dir.join(name);
         if !own.join(adapterhub::CONFIG).is_file() {
@@ -239,7 +239,7 @@ fn open_hub(dir: &Path, config: &AdapterSetConfig) -> Result<(Shapes, Files)> {
                 .at(own.join(adapterhub::CONFIG))
                 .cause(format!("it is listed in {}", file.display())));
         }
-        let adapter = HubAdapter::open(&own, config.d_model, depth)?;
+        let (adapter, sites) = HubAdapter::open(&own, config.d_model, depth)?;
         if adapter.norm != config.norm {
             return Err(Error::artifact("adapter normalises elsewhere than the set")
                 .at(own.join(adapterhub::CONFIG))
@@ -247,6 +247,7 @@ fn open_hub(dir: &Path, config: &AdapterSetConfig) -> Result<(Shapes, Files)> {
                 .cause(format!("`norm` of {} is another", file.display())));
         }
         adapters.insert(name.clone(), adapter);
+        shapes.insert(name.clone(), sites);
     }
     // One that nobody placed would be left out in silence.
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("read", dir, e))?;
@@ -266,6 +267,5 @@ fn open_hub(dir: &Path, config: &AdapterSetConfig) -> Result<(Shapes, Files)> {
                 .hint("move it away, or add it to `adapters` of the placement"),
         });
     }
-    let shapes = adapters.iter().map(|(n, a)| (n.clone(), a.sites.clone())).collect();
     Ok((shapes, Files::Hub(adapters)))
 }

@@ -50,7 +50,6 @@ impl AdapterWriter {
             .check()
             .and_then(|()| sites::check(&config.placement, shapes))
             .map_err(|e| e.of_kind(ErrorKind::Bug))?;
-        std::fs::create_dir_all(dir).map_err(|e| Error::io("create directory", dir, e))?;
         let kind = match layout {
             Layout::Bank => bank::KIND,
             Layout::AdapterHub => "adapter",
@@ -181,8 +180,7 @@ impl AdapterWriter {
 
     /// The weights of an adapter in AdapterHub's layout.
     fn begin(&self, name: &str) -> Result<StreamWriter> {
-        let dir = self.dir.join(name);
-        std::fs::create_dir_all(&dir).map_err(|e| Error::io("create directory", &dir, e))?;
+        let path = self.dir.join(name).join(adapterhub::WEIGHTS);
         let (norm, d_model) = (self.config.norm, self.config.d_model);
         let tensors = self.shapes.get(name).into_iter().flatten().flat_map(|(site, bottleneck)| {
             let stem = adapterhub::stem(adapterhub::PREFIX, name, *site);
@@ -190,7 +188,7 @@ impl AdapterWriter {
                 .iter()
                 .map(move |(end, part)| (format!("{stem}.{end}"), part.shape(*bottleneck, d_model)))
         });
-        StreamWriter::create(&dir.join(adapterhub::WEIGHTS), tensors, &self.metadata)
+        StreamWriter::create(&path, tensors, &self.metadata)
     }
 
     fn end(&mut self, name: &str) -> Result<()> {

@@ -94,10 +94,13 @@ pub fn num_params(c: &HyperConfig) -> usize {
     shapes(c).values().map(|s| s.iter().product::<usize>()).sum()
 }
 
+/// As on disk; see [`HyperConfig`].
+const MAX_HIDDEN: usize = 1 << 20;
+
 /// The largest hidden size whose hyper-network has at most `budget` parameters.
 ///
 /// # Errors
-/// Usage: not even one unit fits.
+/// Usage: not even one unit fits, or more than there can be.
 pub fn fit_hidden(config: &HyperConfig, budget: usize) -> Result<usize> {
     let with = |hidden: usize| num_params(&HyperConfig { hidden, ..config.clone() });
     if with(1) > budget {
@@ -106,9 +109,11 @@ pub fn fit_hidden(config: &HyperConfig, budget: usize) -> Result<usize> {
             .expected(format!("at least {} for a hidden size of 1", with(1)))
             .hint("a smaller `--adapter-bottleneck` makes smaller heads"));
     }
-    let (mut low, mut high) = (1, 2);
-    while with(high) <= budget {
-        (low, high) = (high, high * 2);
+    let (mut low, mut high) = (1, MAX_HIDDEN);
+    if with(high) <= budget {
+        return Err(Error::usage("no hyper-network is so large")
+            .found(format!("{budget} parameters"))
+            .expected(format!("below {} of a hidden size of {high}", with(high))));
     }
     while high - low > 1 {
         let middle = low + (high - low) / 2;

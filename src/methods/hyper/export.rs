@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::network::{HyperNetwork, TRANSLATION};
 use crate::autograd::Tape;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::formats::adapters::{AdapterSetConfig, AdapterWeights, NormPlace, Site};
 use crate::formats::hypernet::{Affine, Factor};
 use crate::formats::neurons::Side;
@@ -72,7 +72,8 @@ impl HyperNetwork {
             base_model_sha256: c.base_model_sha256.clone(),
             ..Placement::default()
         };
-        let placement = placement_for(placement, directions, &|l| Ok(l.to_string()))?;
+        let placement = placement_for(placement, directions, &|l| Ok(l.to_string()))
+            .map_err(|e| e.of_kind(ErrorKind::Usage))?;
         let (mut checked, mut plan) = (BTreeSet::new(), BTreeMap::new());
         let mut shapes: BTreeMap<String, BTreeMap<Site, usize>> = BTreeMap::new();
         for (src, tgt) in directions {
@@ -127,8 +128,10 @@ impl HyperNetwork {
             adapters.iter().map(weights_of).collect::<Result<_>>()?;
         match weights.iter().position(|w| !w.is_finite()) {
             None => Ok(weights),
-            Some(i) => Err(Error::artifact("the hyper-network generates values that are no numbers")
-                .tensor(sites[i].to_string())),
+            Some(i) => {
+                Err(Error::artifact("the hyper-network generates values that are no numbers")
+                    .tensor(sites[i].to_string()))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod create;
 mod export;
 mod mixture;
 mod network;
+mod swap;
 
 pub use create::{HyperInit, fit_hidden, num_params, rows_for, shapes};
 pub use export::ExportPlan;

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::create::{generates_norm, heads, shapes};
 use super::mixture::Mixture;
-use crate::autograd::{Parameter, Tape, Value};
+use crate::autograd::{Parameter, Tape, Value, copy_matching};
 use crate::error::{Error, Result};
 use crate::formats::adapters::{NormPlace, Site};
 use crate::formats::hypernet::{self, Affine, Factor, HyperConfig, Kind, Row};
@@ -96,7 +96,7 @@ impl HyperNetwork {
 
     /// Whether a vector is there and was trained.
     fn check_row(&self, table: &str, key: &str) -> Result<()> {
-        let what = if table == "task" { "task" } else { "language" };
+        let what = if ["task", "layer"].contains(&table) { table } else { "language" };
         let role = match table {
             "source" | "target" => format!(" as {table}"),
             _ => String::new(),
@@ -106,20 +106,29 @@ impl HyperNetwork {
             Some(_) => Err(Error::data(format!(
                 "the vector of {what} `{key}`{role} has had no update: it is as it was drawn"
             ))
-            .hint("train for longer, or give the hyper-network text of it")),
+            .hint(match table {
+                "layer" => "train it on a task that runs this side of the model",
+                _ => "train for longer, or give the hyper-network text of it",
+            })),
             None => {
                 let have = self.config.languages(table);
                 let e = Error::data(format!("{what} `{key}` has no vector{role}"))
                     .expected(format!("one of {}", have.join(", ")))
                     .suggest(key, have.iter().copied());
-                Err(match table {
-                    "task" => e,
-                    _ => e
-                        .hint(format!("`--as \"{key}=0.5*A+0.5*B\"` mixes one from others"))
-                        .hint(format!("`train --new-language {key}=A` learns one from a few pairs")),
+                Err(match self.mixture_of(key) {
+                    Some(mixture) => {
+                        e.cause(format!("`{mixture}`, of which it is mixed, has no trained one{role}"))
+                    }
+                    None => e,
                 })
             }
         }
+    }
+
+    /// What a language was mixed from in a table that has it.
+    fn mixture_of(&self, language: &str) -> Option<&str> {
+        let mut tables = self.config.language_tables().into_iter();
+        tables.find_map(|t| self.config.rows.get(&format!("{t}.{language}"))?.from.as_deref())
     }
 
     /// What each layer of a direction depends on. In training vectors may be new.
@@ -161,13 +170,32 @@ impl HyperNetwork {
         tgt: &str,
         excused: &dyn Fn(&str) -> bool,
     ) -> Result<()> {
+        self.check_sides(task, (src, tgt), &Side::BOTH, excused)
+    }
+
+    /// The same for the sides that a task runs.
+    pub fn check_sides(
+        &self,
+        task: &str,
+        (src, tgt): (&str, &str),
+        sides: &[Side],
+        excused: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
         let used = self.used(src, tgt);
-        for site in self.config.sites() {
+        for site in self.config.sites().into_iter().filter(|s| sides.contains(&s.side)) {
             for (table, key) in self.keys(task, &used, site) {
                 let name = format!("{table}.{key}");
-                if !(excused(&name) && self.config.rows.contains_key(&name)) {
-                    self.check_row(table, &key)?;
+                let is_there = self.config.rows.contains_key(&name);
+                if excused(&name) && is_there {
+                    continue;
                 }
+                let can_be_made = !is_there && table != "task" && self.mixture_of(&key).is_none();
+                self.check_row(table, &key).map_err(|e| match can_be_made {
+                    true => e
+                        .hint(format!("`--as \"{key}=0.5*A+0.5*B\"` mixes one from others"))
+                        .hint(format!("`train --new-language {key}=A` learns one from a few pairs")),
+                    false => e,
+                })?;
             }
         }
         Ok(())
@@ -347,17 +375,23 @@ impl HyperNetwork {
     /// Standard deviations of generated down and up weights, over languages and sites.
     pub fn spread_of_weights(&self) -> Result<(f64, f64)> {
         let c = &self.config;
-        let mut languages: Vec<&str> =
-            c.language_tables().into_iter().flat_map(|t| c.languages(t)).collect();
-        languages.sort_unstable();
-        languages.dedup();
+        let of = |factor: Factor| -> Vec<&str> {
+            let own = c.kind.factors().contains(&factor);
+            c.languages(c.table(if own { factor } else { Factor::Language }))
+        };
+        // Sources need not be targets; without either there is one adapter for all.
+        let (sources, targets) = (of(Factor::Source), of(Factor::Target));
+        let pairs = sources.len().max(targets.len()).clamp(1, 16);
+        let nth = |all: &[&str], i: usize| {
+            all.get(i % all.len().max(1)).map_or_else(String::new, |l| l.to_string())
+        };
         let tasks = c.languages("task");
         let task = tasks.first().copied().unwrap_or(TRANSLATION);
         let sites = c.sites();
         let (mut down, mut up) = (Spread::default(), Spread::default());
         // A few languages tell it.
-        for l in languages.iter().take(16) {
-            let used = self.used(l, l);
+        for i in 0..pairs {
+            let used = self.used(&nth(&sources, i), &nth(&targets, i));
             let known = |site: &Site| {
                 let keys = self.keys(task, &used, *site);
                 keys.iter().all(|(t, k)| c.rows.contains_key(&format!("{t}.{k}")))
@@ -382,24 +416,17 @@ impl HyperNetwork {
             let key = format!("{table}.{name}");
             if self.config.rows.contains_key(&key) {
                 return Err(Error::usage(format!("language `{name}` has a vector already"))
-                    .hint("choose another name for the mixture"));
+                    .hint("name a language that has none"));
             }
-            let mut sum = vec![0f64; self.config.embedding_dim];
-            let complete = mixture.terms().iter().try_for_each(|(weight, language)| {
-                let v = self.vector(table, language)?;
-                sum.iter_mut().zip(v).for_each(|(s, v)| *s += weight * f64::from(v));
-                Ok::<_, Error>(())
-            });
-            match complete {
-                Ok(()) => added.push((key, sum)),
+            match self.mixed(table, mixture) {
+                Ok(vector) => added.push((key, vector)),
                 Err(e) => lacking = Some(e),
             }
         }
         if let (true, Some(e)) = (added.is_empty(), lacking) {
             return Err(e);
         }
-        for (key, sum) in added {
-            let vector = sum.into_iter().map(|v| v as f32).collect();
+        for (key, vector) in added {
             self.set_row(&key, vector, Row { updates: 0, from: Some(mixture.to_string()) })?;
         }
         Ok(())
@@ -417,16 +444,7 @@ impl HyperNetwork {
 
     /// Takes what another network has of the same names and shapes; returns how many parameters.
     pub fn take_from(&self, other: &Self) -> Result<usize> {
-        let mut taken = 0;
-        for (name, to) in &self.parameters {
-            let from = other.parameters.get(name);
-            if let Some(from) = from.filter(|p| p.tensor.dims() == to.tensor.dims()) {
-                let v = values(&from.tensor)?;
-                change(&to.tensor, |t| t.copy_from_slice(&v))?;
-                taken += 1;
-            }
-        }
-        Ok(taken)
+        copy_matching(self.parameters(), other.parameters())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use crate::autograd::{Gate, LowRank, Parameter, Value};
+use crate::autograd::{Gate, LowRank, Parameter, Value, copy_matching};
 use crate::error::{Error, Result};
 use crate::formats::lora::{LoraFiles, module_path, split_path};
 use crate::formats::placement::{Index, Placement};
@@ -189,17 +189,7 @@ impl LoraSet {
 
     /// Takes what another set has of the same names and shapes; returns how many parameters.
     pub fn take_from(&self, other: &Self) -> Result<usize> {
-        let own: BTreeMap<&str, &Parameter> = self.parameters().map(|p| (&*p.name, p)).collect();
-        let mut taken = 0;
-        for from in other.parameters() {
-            if let Some(to) = own.get(&*from.name).filter(|p| p.tensor.dims() == from.tensor.dims())
-            {
-                let v = values(&from.tensor)?;
-                change(&to.tensor, |t| t.copy_from_slice(&v))?;
-                taken += 1;
-            }
-        }
-        Ok(taken)
+        copy_matching(self.parameters(), other.parameters())
     }
 
     /// What a direction's layers do differently. `gate` gives the trained weights of a module's

@@ -5,10 +5,10 @@ use super::svg::{
     AXIS, Anchor, Canvas, GRID, Header, MUTED, PAD, TEXT, clip, escape, num, shown, widest, width,
 };
 
-const LONGEST: usize = 32;
-const LONGEST_AXIS: usize = 60;
+pub(super) const LONGEST: usize = 32;
+pub(super) const LONGEST_AXIS: usize = 60;
 /// Between the labels at the lines' ends.
-const LINE: f64 = 14.0;
+pub(super) const LINE: f64 = 14.0;
 const DASHES: [&str; 4] = ["", "7 3", "2 3", "9 3 2 3"];
 /// One fewer than the colours, so that colour and marker repeat together only after thirty.
 const MARKERS: usize = 5;
@@ -91,7 +91,8 @@ impl Curves<'_> {
             self.curve(&mut canvas, plot, i, series);
         }
         self.ends(&mut canvas, plot, &names);
-        y = legend(&mut canvas, plot, &names, y);
+        let note = "line: mean; band: quartiles";
+        y = legend(&mut canvas, (plot.left, plot.right()), &names, y, note);
         let full = (left + wide + ends).max(PAD + header.width()) + PAD;
         canvas.finish((full, y + PAD), self.title, &self.description(), &dark())
     }
@@ -158,32 +159,14 @@ impl Curves<'_> {
         }
     }
 
-    /// Names at the lines' ends, moved apart where lines end close together.
     fn ends(&self, canvas: &mut Canvas, plot: Plot, names: &[String]) {
-        let mut ends: Vec<(f64, f64, usize)> = Vec::new();
-        for (i, series) in self.series.iter().enumerate() {
-            if let Some(step) = series.points.iter().rposition(|p| p.0.is_finite()) {
-                ends.push((plot.y(series.points[step].0), plot.x(step), i));
-            }
+        let mut at: Vec<Option<(f64, f64)>> = Vec::new();
+        for series in self.series {
+            let last = series.points.iter().rposition(|p| p.0.is_finite());
+            at.push(last.map(|step| (plot.x(step), plot.y(series.points[step].0))));
         }
-        ends.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
-        let places = apart(&ends.iter().map(|e| e.0).collect::<Vec<_>>(), plot.bottom());
-        for (&(end, x, i), place) in ends.iter().zip(places) {
-            // Dotted from a line that ends early: it does not go on.
-            let early = x + 0.5 < plot.x(plot.steps.saturating_sub(1));
-            let dots = if early { " stroke-dasharray=\"1 4\"" } else { "" };
-            let (from, edge, to) = (num(x + 6.0), num(plot.right()), num(plot.right() + 12.0));
-            let (y, place_text) = (num(end), num(place));
-            let (light, class) = (LINES[i % LINES.len()].0, i % LINES.len());
-            canvas.put(format_args!(
-                "<path class=\"ig-s{class}\" d=\"M{from} {y}H{edge}L{to} {place_text}\" \
-                 fill=\"none\" stroke=\"{light}\" stroke-width=\"0.8\" \
-                 stroke-opacity=\"0.7\"{dots}/>\n"
-            ));
-            let ink = format!("class=\"ig-f{class}\" fill=\"{light}\" font-weight=\"600\"");
-            let at = (plot.right() + 16.0, place + 3.8);
-            canvas.text(at, 11.0, Anchor::Start, &ink, names.get(i).map_or("", String::as_str));
-        }
+        let last = plot.x(plot.steps.saturating_sub(1));
+        ends(canvas, (plot.right(), plot.bottom()), names, &at, last);
     }
 
     fn description(&self) -> String {
@@ -200,13 +183,53 @@ impl Curves<'_> {
     }
 }
 
-/// Rows of names under the plot, with the line and the marker of each.
-fn legend(canvas: &mut Canvas, plot: Plot, names: &[String], top: f64) -> f64 {
-    let (mut x, mut y) = (plot.left, top + 10.0);
+/// Names at the lines' ends `at`, moved apart where lines end close together; `right` and `bottom`
+/// are those of the plot. From a line that ends before `last` the way to its name is dotted.
+pub(super) fn ends(
+    canvas: &mut Canvas,
+    (right, bottom): (f64, f64),
+    names: &[String],
+    at: &[Option<(f64, f64)>],
+    last: f64,
+) {
+    let mut ends: Vec<(f64, f64, usize)> = Vec::new();
+    for (i, at) in at.iter().enumerate() {
+        ends.extend(at.map(|(x, y)| (y, x, i)));
+    }
+    ends.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
+    let places = apart(&ends.iter().map(|e| e.0).collect::<Vec<_>>(), bottom);
+    for (&(end, x, i), place) in ends.iter().zip(places) {
+        // Dotted from a line that ends early: it does not go on.
+        let early = x + 0.5 < last;
+        let dots = if early { " stroke-dasharray=\"1 4\"" } else { "" };
+        let (from, edge, to) = (num(x + 6.0), num(right), num(right + 12.0));
+        let (y, place_text) = (num(end), num(place));
+        let (light, class) = (LINES[i % LINES.len()].0, i % LINES.len());
+        canvas.put(format_args!(
+            "<path class=\"ig-s{class}\" d=\"M{from} {y}H{edge}L{to} {place_text}\" \
+             fill=\"none\" stroke=\"{light}\" stroke-width=\"0.8\" \
+             stroke-opacity=\"0.7\"{dots}/>\n"
+        ));
+        let ink = format!("class=\"ig-f{class}\" fill=\"{light}\" font-weight=\"600\"");
+        let at = (right + 16.0, place + 3.8);
+        canvas.text(at, 11.0, Anchor::Start, &ink, names.get(i).map_or("", String::as_str));
+    }
+}
+
+/// Rows of names under a plot from `left` to `right`, with the line and the marker of each, and a
+/// note; returns where the room below begins.
+pub(super) fn legend(
+    canvas: &mut Canvas,
+    (left, right): (f64, f64),
+    names: &[String],
+    top: f64,
+    note: &str,
+) -> f64 {
+    let (mut x, mut y) = (left, top + 10.0);
     for (i, name) in names.iter().enumerate() {
         let wide = 36.0 + width(name, 11.0) + 14.0;
-        if x > plot.left && x + wide > plot.right() {
-            (x, y) = (plot.left, y + 18.0);
+        if x > left && x + wide > right {
+            (x, y) = (left, y + 18.0);
         }
         let (from, to, line) = (num(x), num(x + 28.0), num(y));
         let (ink, class) = (stroke(i), i % LINES.len());
@@ -217,12 +240,11 @@ fn legend(canvas: &mut Canvas, plot: Plot, names: &[String], top: f64) -> f64 {
         canvas.text((x + 34.0, y + 3.8), 11.0, Anchor::Start, TEXT, name);
         x += wide;
     }
-    let note = "line: mean; band: quartiles";
     if names.is_empty() {
-        canvas.text((plot.left, y + 4.0), 12.0, Anchor::Start, MUTED, "no data");
+        canvas.text((left, y + 4.0), 12.0, Anchor::Start, MUTED, "no data");
         return y + 6.0;
     }
-    canvas.text((plot.left, y + 22.0), 10.0, Anchor::Start, MUTED, note);
+    canvas.text((left, y + 22.0), 10.0, Anchor::Start, MUTED, note);
     y + 24.0
 }
 
@@ -279,14 +301,14 @@ fn band(canvas: &mut Canvas, plot: Plot, index: usize, points: &[(f64, f64, f64)
 }
 
 /// Colour and dashes of a series; the class is the caller's.
-fn stroke(index: usize) -> String {
+pub(super) fn stroke(index: usize) -> String {
     let dash = DASHES[index % DASHES.len()];
     let dash =
         if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
     format!("fill=\"none\" stroke=\"{}\"{dash}", LINES[index % LINES.len()].0)
 }
 
-fn marker(canvas: &mut Canvas, (x, y): (f64, f64), index: usize) {
+pub(super) fn marker(canvas: &mut Canvas, (x, y): (f64, f64), index: usize) {
     let (light, class) = (LINES[index % LINES.len()].0, index % LINES.len());
     let corners: &[(f64, f64)] = match index % MARKERS {
         0 => &[],
@@ -307,7 +329,7 @@ fn marker(canvas: &mut Canvas, (x, y): (f64, f64), index: usize) {
 }
 
 /// The series' colours on a dark page.
-fn dark() -> String {
+pub(super) fn dark() -> String {
     let rule = |(i, (_, dark)): (usize, &(&str, &str))| {
         format!(".ig-s{i}{{stroke:{dark}}}.ig-f{i}{{fill:{dark}}}")
     };

@@ -1,6 +1,6 @@
-//! Figures as SVG text: heat maps of similarities, curves with quartile bands, points in a
-//! plane. The same input gives the same bytes, so that a figure can be kept beside its numbers
-//! and compared.
+//! Figures as SVG text: heat maps of similarities, curves with quartile bands, lines over a
+//! quantity, points in a plane. The same input gives the same bytes, so that a figure can be kept
+//! beside its numbers and compared.
 
 mod colour;
 mod curves;
@@ -8,6 +8,7 @@ mod dendrogram;
 mod grid;
 mod heat_map;
 mod labels;
+mod lines;
 mod scale;
 mod scatter;
 mod svg;
@@ -16,6 +17,7 @@ pub use curves::{Curves, Series};
 pub use dendrogram::Join;
 pub use grid::Grid;
 pub use heat_map::HeatMap;
+pub use lines::{Line, Lines};
 pub use scatter::Scatter;
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ impl Plot {
 }
 
 /// The next of 1, 2 and 5 times a power of ten, as digit and exponent.
-fn round_up(value: f64) -> (i64, i32) {
+pub(super) fn round_up(value: f64) -> (i64, i32) {
     let exponent = value.log10().floor() as i32;
     let power = 10f64.powi(exponent);
     match [1, 2, 5].into_iter().find(|&d| d as f64 * power >= value) {
@@ -230,7 +230,7 @@ fn round_up(value: f64) -> (i64, i32) {
 }
 
 /// `number * 10^exponent` without the noise of its product.
-fn written(number: i64, exponent: i32) -> String {
+pub(super) fn written(number: i64, exponent: i32) -> String {
     match exponent {
         _ if number == 0 => "0".to_string(),
         -4..0 => {

@@ -160,7 +160,7 @@ fn reduction_factor(layers: &[Option<usize>], d_model: usize) -> Result<Value> {
 /// A factor that gives this bottleneck, by the exact quotient and by the rounded one: a whole
 /// number where there is one, else with as few decimals as will do.
 fn factor(d_model: usize, bottleneck: usize) -> Result<Value> {
-    if bottleneck > 0 && d_model % bottleneck == 0 {
+    if bottleneck > 0 && d_model.is_multiple_of(bottleneck) {
         return Ok(json!(d_model / bottleneck));
     }
     let gives = |f: f64| {

