@@ -75,20 +75,21 @@ $(AD)/base.jsonl: $(NEURON_NEEDS) $(AD)/test.jsonl | $(ISOGLOSS)
 	@$(STEP) $(AD)/times.tsv translate-base $(TRANSLATE_TEST) -m $(NEURON_BASE) $(AD)/test.jsonl > $@.part
 	@mv $@.part $@
 
-adapter_given = $(ISOGLOSS) translate --both-directions --score-given $(DATA)/main/test.jsonl
-$(ADAPTER_RUNS:%=$(AD)/%.given): $(AD)/%.given: $(AD)/%.log | $(ISOGLOSS)
+adapter_given = $(ISOGLOSS) translate --both-directions --score-given $(AD)/test.jsonl
+$(ADAPTER_RUNS:%=$(AD)/%.given): $(AD)/%.given: $(AD)/%.log $(AD)/test.jsonl | $(ISOGLOSS)
 	@$(adapter_given) -m $(NEURON_BASE) --adapters $(AD)/$* > $@.part
 	@mv $@.part $@
-$(AD)/base.given: $(NEURON_NEEDS) | $(ISOGLOSS)
+$(AD)/base.given: $(NEURON_NEEDS) $(AD)/test.jsonl | $(ISOGLOSS)
 	@mkdir -p $(AD); $(adapter_given) -m $(NEURON_BASE) > $@.part
 	@mv $@.part $@
 
-# Parameters; losses of all references of the test text without the language mark; scores with stored
+# Parameters; losses of the references of the test text without the language mark; scores with stored
 # adapters as the baseline; curves; similarity of language vectors.
 $(AD)/table.txt: $(AD)/base.jsonl $(ADAPTER_RUNS:%=$(AD)/%.jsonl) $(AD)/base.given \
 		$(ADAPTER_RUNS:%=$(AD)/%.given) groups.tsv given-loss.sh | $(ISOGLOSS)
-	@for run in $(ADAPTER_RUNS); do printf '%s: ' $$run; grep -h '^{' $(AD)/$$run/log.jsonl > /dev/null; \
-		$(ISOGLOSS) inspect $(AD)/$$run --format jsonl | grep -o '"num_values":[0-9]*' | head -n 1; \
+	@for run in $(ADAPTER_RUNS); do printf '%s: ' $$run; \
+		$(ISOGLOSS) inspect $(AD)/$$run/checkpoints/average --format jsonl | \
+			grep -o '"num_values":[0-9]*' | head -n 1; \
 	done > $@.part
 	@./given-loss.sh $(AD)/base.given $(ADAPTER_RUNS:%=$(AD)/%.given) >> $@.part
 	@for m in "bleu --tokenize zh" "chrf++"; do \
@@ -151,7 +152,7 @@ $(SCRATCH_RUNS:%=$(AS)/%.log): $(AS)/%.log: $(BASE)/model/config.json $(AD)/dev.
 		--seed $(ADAPTER_SEED) --lr $(SCRATCH_LR) $(SCRATCH_TRAIN_FLAGS) $(scratch_flags_$*) \
 		-o $(AS)/$* > $@.part
 	@mv $@.part $@
-$(SCRATCH_RUNS:%=$(AS)/%.given): $(AS)/%.given: $(AS)/%.log | $(ISOGLOSS)
+$(SCRATCH_RUNS:%=$(AS)/%.given): $(AS)/%.given: $(AS)/%.log $(AD)/test.jsonl | $(ISOGLOSS)
 	@$(adapter_given) -m $(AS)/$* > $@.part
 	@mv $@.part $@
 $(AS)/table.txt: $(SCRATCH_RUNS:%=$(AS)/%.given) given-loss.sh | $(ISOGLOSS)

@@ -54,7 +54,14 @@ impl Tape {
     }
 
     /// `scale * x[row] + shift`, in the shape `dims`, from `x` `[rows, product of dims]`.
-    pub fn row(&self, x: &Value, row: usize, dims: &[usize], scale: f32, shift: f32) -> Result<Value> {
+    pub fn row(
+        &self,
+        x: &Value,
+        row: usize,
+        dims: &[usize],
+        scale: f32,
+        shift: f32,
+    ) -> Result<Value> {
         let (rows, width) = x.tensor().dims2()?;
         if row >= rows || dims.iter().product::<usize>() != width {
             return Err(Error::bug(format!("row {row} of [{rows}, {width}] as {dims:?}")));
@@ -111,7 +118,8 @@ mod tests {
         assert_eq!(one.tensor().to_vec2::<f32>().unwrap(), [[4.0, 4.5, 5.0], [5.5, 6.0, 6.5]]);
         let again = tape.row(&x.value(), 1, &[6], 2.0, 0.0).unwrap();
         let mut gradients = Gradients::new([&x]).unwrap();
-        let ones = |dims: &[usize]| Tensor::ones(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
+        let ones =
+            |dims: &[usize]| Tensor::ones(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
         tape.backward(vec![(one, ones(&[2, 3])), (again, ones(&[6]))], &mut gradients).unwrap();
         let g = gradients.get(0).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(g, [[0.0; 6], [2.5; 6]]);

@@ -63,10 +63,7 @@ impl Command {
     /// Whether `--device` and `--dtype` mean something to this command. The others ignore them,
     /// so that a variable set for a whole pipeline does no harm.
     pub fn computes(&self) -> bool {
-        matches!(
-            self,
-            Self::Train(_) | Self::Translate(_) | Self::Tag(_) | Self::ProfileNeurons(_)
-        )
+        matches!(self, Self::Train(_) | Self::Translate(_) | Self::Tag(_) | Self::ProfileNeurons(_))
     }
 }
 

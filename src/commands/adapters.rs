@@ -198,14 +198,10 @@ impl AdapterArgs {
     }
 
     /// The adapters of `--adapters`, or those that lie beside the model.
-    pub fn load(
-        &self,
-        checkpoint: &Checkpoint,
-        any_base: bool,
-    ) -> Result<Option<LoadedAdapters>> {
+    pub fn load(&self, checkpoint: &Checkpoint, any_base: bool) -> Result<Option<LoadedAdapters>> {
         let beside = checkpoint.dir();
-        let carried = hypernet::is_hypernet(beside)
-            || beside.join(crate::formats::adapters::FILE).is_file();
+        let carried =
+            hypernet::is_hypernet(beside) || beside.join(crate::formats::adapters::FILE).is_file();
         let path = match &self.adapters {
             Some(path) => path.as_path(),
             None if carried && !self.no_adapters => beside,

@@ -16,6 +16,7 @@ use crate::report::facts_text;
 mod adapters;
 mod curves;
 mod documents;
+mod hypernet;
 mod lines;
 mod lora;
 mod model;
@@ -161,6 +162,9 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
     if has(crate::formats::adapters::FILE) {
         return adapters::set(path, options);
     }
+    if has(crate::formats::hypernet::FILE) {
+        return hypernet::directory(path);
+    }
     if has("adapter_config.json") {
         return documents::adapter_directory(path, options);
     }
@@ -191,8 +195,8 @@ fn directory(path: &Path, options: Options) -> Result<Facts> {
         e.found(format!("{}{more}", names[..names.len().min(6)].join(", ")))
     };
     Err(e.expected(
-        "config.json (model), checkpoints (training run), placement.json, adapters.json or \
-         adapter_config.json",
+        "config.json (model), checkpoints (training run), placement.json, adapters.json, \
+         hypernet.json or adapter_config.json",
     ))
 }
 

@@ -459,7 +459,8 @@ fn args_of(context: &Context) -> serde_json::Value {
         "unknown_language",
         "no_masks",
         "no_adapters",
-        "mixtures",
+        "as",
+        "swap",
         "reverse",
         "both_directions",
     ];

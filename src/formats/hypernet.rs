@@ -69,9 +69,7 @@ impl Kind {
 }
 
 /// Where scale and shift of the adapters' norm come from.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Affine {
     /// None: scale 1 and shift 0
@@ -243,7 +241,8 @@ impl HyperConfig {
         }
         let tables: BTreeSet<&str> = self.kind.factors().iter().map(|f| self.table(*f)).collect();
         for key in self.rows.keys() {
-            let fits = key.split_once('.').is_some_and(|(t, k)| tables.contains(t) && !k.is_empty());
+            let fits =
+                key.split_once('.').is_some_and(|(t, k)| tables.contains(t) && !k.is_empty());
             if !fits {
                 return Err(Error::artifact(format!("`{key}` belongs to no table"))
                     .key("rows")

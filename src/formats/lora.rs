@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::hf;
-use super::placement::{FILE as PLACEMENT, Index, Layer, Placement, SHARED};
 use super::neurons::Side;
 use super::peft::{self, Adapter, Shapes};
+use super::placement::{FILE as PLACEMENT, Index, Layer, Placement, SHARED};
 use super::provenance::{Provenance, short};
 use crate::error::{Error, Result};
 

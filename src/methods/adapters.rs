@@ -11,9 +11,7 @@ use candle_core::{Device, Tensor};
 use super::placed::{LayerUse, SetUse, UnknownLanguage, users};
 use crate::autograd::{Parameter, Value, copy_matching};
 use crate::error::{Error, Result};
-use crate::formats::adapters::{
-    AdapterSetConfig, AdapterWeights, NormPlace, Position, Site,
-};
+use crate::formats::adapters::{AdapterSetConfig, AdapterWeights, NormPlace, Position, Site};
 use crate::formats::neurons::Side;
 use crate::kernels::storage::values;
 use crate::model::DirectionParts;

@@ -98,8 +98,9 @@ impl Placement {
                 return Ok(SetUse::default());
             }
             let have: Vec<&str> = only.iter().map(String::as_str).collect();
-            return Err(Error::data(format!("direction `{pair}` has no {what}"))
-                .expected(have.join(", ")));
+            return Err(
+                Error::data(format!("direction `{pair}` has no {what}")).expected(have.join(", "))
+            );
         }
         let layer = |layer: &Layer| -> Result<LayerUse> {
             let [source, target, direction, shared] = asks(layer);

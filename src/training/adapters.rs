@@ -71,8 +71,14 @@ impl TrainedParts for AdapterTraining {
     fn write(&self, dir: &Path, provenance: &Provenance) -> Result<()> {
         let shapes = self.set.shapes();
         let config = &self.set.config;
-        let mut writer =
-            AdapterWriter::create(dir, config, Layout::Bank, &shapes, &self.base_model, provenance)?;
+        let mut writer = AdapterWriter::create(
+            dir,
+            config,
+            Layout::Bank,
+            &shapes,
+            &self.base_model,
+            provenance,
+        )?;
         for of in self.set.adapters.values() {
             for module in of.values() {
                 writer.push(&module.weights()?)?;

@@ -1,7 +1,7 @@
 //! sampler -> batches -> loss -> optimizer -> checkpoint; schedules; resume.
 
-mod batch;
 mod adapters;
+mod batch;
 mod corpus;
 #[cfg(test)]
 mod fixture;

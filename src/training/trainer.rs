@@ -104,7 +104,8 @@ impl Trainer {
         extras: Extras,
     ) -> Result<Self> {
         let Extras { parts, method, tasks } = extras;
-        let gradients = Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()))?;
+        let gradients =
+            Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()))?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }

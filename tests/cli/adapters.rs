@@ -297,7 +297,7 @@ fn a_model_that_was_trained_with_its_adapters() {
         let without = translate(&t, &format!("-m {out} --no-adapters {DEV}"));
         assert!(own.iter().all(|r| r["adapters"].is_array()));
         assert!(without.iter().all(|r| r["adapters"].is_null()));
-        assert!(own.iter().zip(&without).all(|(a, b)| a["score"] != b["score"]), "{out}");
+        assert!(own.iter().zip(&without).any(|(a, b)| a["score"] != b["score"]), "{out}");
         assert_eq!(translate(&t, &format!("-m {dir} --adapters {out} {DEV}")), own, "by name");
         if out == "norms" {
             gen_adapters(&t, "norms -o bank");
@@ -349,7 +349,13 @@ fn averages_and_beginning_from_a_run() {
         [("stored", STORED, "adapters.safetensors"), ("hyper", HYPER, "hypernet.safetensors")]
     {
         let mean = format!("{run}-mean");
-        train(&t, &mean, &format!("{flags} --save-every 2 --max-steps 4 --average 2")).run().ok();
+        train(
+            &t,
+            &mean,
+            &format!("{flags} --grad-accum 4 --save-every 2 --max-steps 4 --average 2"),
+        )
+        .run()
+        .ok();
         let of = |name: &str| tensors(&t, &format!("{mean}/checkpoints/{name}/{file}"));
         let (a, b, found) = (of("step-00000002"), of("step-00000004"), of("average"));
         assert!(a.keys().eq(found.keys()) && a != b, "{run}");

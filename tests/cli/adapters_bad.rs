@@ -297,7 +297,7 @@ fn texts_of_tasks() {
         ("--valid-denoise dd.jsonl", 2, &["`--valid-denoise` without", "`--denoise FILE`"]),
         ("--noise-mask 10%", 2, &["`--noise-mask` without", "`--denoise FILE`"]),
         ("--denoise-lang dd", 2, &["`--denoise <FILE>` is required"]),
-        ("--denoise dd.jsonl --denoise-languages de", 2, &["no such text in `de`", "`dd`?"]),
+        ("--denoise dd.jsonl --denoise-languages ddd", 2, &["no such text in `ddd`", "`dd`?"]),
         ("--denoise dd.jsonl --noise-mask 20", 2, &["--noise-mask", "write `20%`"]),
         ("--denoise lines.txt", 3, &["no `lang`", "lines.txt:1", "`--denoise-lang LANG`"]),
         ("--denoise text.jsonl", 3, &["no `lang`", "text.jsonl:1", "`--denoise-lang LANG`"]),
@@ -435,7 +435,7 @@ fn paths_that_are_something_else() {
         (
             "stored -o new",
             4,
-            &["not a hyper-network", "found: stored adapters", "--method hyper-x"],
+            &["not a hyper-network", "found: stored adapters", "`hyper-x` trains one"],
         ),
         ("lora -o new", 4, &["not a hyper-network", "found: a LoRA"]),
         ("model -o new", 4, &["not a hyper-network", "found: a whole model"]),
@@ -452,9 +452,8 @@ fn paths_that_are_something_else() {
         ("hyper -o new --layout hub", 2, &["`hub`", "`adapterhub`"]),
         ("hyper -o new -m hyper", 4, &["a hyper-network", "`-m`"]),
     ];
-    // A directory for figures may be there before they fail.
-    std::fs::create_dir(t.path("vectors")).unwrap();
     all_refused(&t, "gen-adapters", make);
+    assert!(!t.exists("vectors"));
     t.isogloss(words("gen-adapters -q hyper --embeddings vectors")).run().ok();
     let again = t.isogloss(words("gen-adapters -q hyper --embeddings vectors")).run();
     again.code(5).says("languages.jsonl").says("`--force`");

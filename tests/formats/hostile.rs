@@ -5,10 +5,10 @@ use std::path::Path;
 
 use isogloss::formats::hf::read_json;
 use isogloss::formats::lora::LoraFiles;
-use isogloss::formats::placement::Placement;
 use isogloss::formats::neuron_masks::{GroupMasks, NeuronMasks};
 use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
+use isogloss::formats::placement::Placement;
 use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::TensorFile;
 use isogloss::io::Input;

@@ -264,8 +264,8 @@ fn all_values(a: &BottleneckAdapter) -> Vec<Vec<f32>> {
     parts.map(|v| values(v.tensor()).unwrap().to_vec()).collect()
 }
 
-/// Check 1 of section 17, and section 4: G values; entry (i, j) of a matrix is number `i * columns
-/// + j` of its head. Section 5.4: all are divided by the root of d_h, biases of heads included, and
+/// Check 1 of section 17, and section 4: G values; entry (i, j) of a matrix is number
+/// `i * columns + j` of its head. Section 5.4: all are divided by the root of d_h, biases of heads included, and
 /// then 1 is added to the scale; Hyper-X does neither.
 #[test]
 fn generated_adapters_have_g_values_in_row_major_order() {

@@ -8,16 +8,14 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use isogloss::autograd::{Gate, Gradients, LowRank, Parameter, Tape, Value};
 use isogloss::formats::lora::LoraFiles;
-use isogloss::formats::placement::{Index, Layer, Mix, Placement};
 use isogloss::formats::neurons::Side;
 use isogloss::formats::peft::Shapes;
+use isogloss::formats::placement::{Index, Layer, Mix, Placement};
 use isogloss::formats::safetensors::TensorFile;
 use isogloss::kernels::dropout::Dropout;
 use isogloss::kernels::storage::{change, values};
+use isogloss::methods::lora::{GateScope, Gates, Initialisation, LoraSet, LoraSpec, merged};
 use isogloss::methods::{UnknownLanguage, placement_for};
-use isogloss::methods::lora::{
-    GateScope, Gates, Initialisation, LoraSet, LoraSpec, merged,
-};
 use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use isogloss::model::{

@@ -22,6 +22,8 @@ pub fn write(args: &Args, context: &Context, network: &HyperNetwork, target: &Pa
             .at(target.join(FILE))
             .hint("`--force` replaces it"));
     }
+    // What is wrong with labels, before there is a directory.
+    groups(args, &[])?;
     if context.dry_run {
         return Ok(());
     }

@@ -29,6 +29,12 @@ const LISTS: [&str; 4] =
 /// The moments of a run's optimizer belong to the run.
 const OPTIMIZER: &str = "optimizer.safetensors";
 
+/// A tensor with rows for the new marks.
+struct Grown {
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
 /// The new model, but for what is copied as it is.
 struct Extended {
     marks: Vec<NewMark>,
@@ -110,9 +116,6 @@ pub fn run(from: &Path, args: &Args, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Ok)
 }
 
-/// Shape and bytes of a tensor.
-type Grown = (Vec<usize>, Vec<u8>);
-
 impl Extended {
     fn plan(base: &Checkpoint, asked: &[NewLanguage]) -> Result<Self> {
         let before = TextTokenizer::load(base.dir(), &base.config)?;
@@ -173,7 +176,7 @@ impl Extended {
             }
             let bytes = grow_rows(view.dtype(), view.data(), width, c.vocab_size, &self.rows)
                 .map_err(|e| e.at(file.path()).tensor(name))?;
-            out.insert(name.to_string(), (shape, bytes));
+            out.insert(name.to_string(), Grown { shape, bytes });
         }
         Ok(out)
     }
@@ -182,14 +185,14 @@ impl Extended {
     fn tensors<'a>(
         &self,
         base: &'a Checkpoint,
-        grown: &'a BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+        grown: &'a BTreeMap<String, Grown>,
     ) -> Result<BTreeMap<String, Entry<'a>>> {
         let mut out = BTreeMap::new();
         for name in base.files().names() {
             let Some(file) = base.files().file_of(name) else { continue };
             let view = file.view(name)?;
             let (shape, data) = match grown.get(name) {
-                Some((shape, bytes)) => (shape.clone(), bytes.as_slice()),
+                Some(Grown { shape, bytes }) => (shape.clone(), bytes.as_slice()),
                 None => (view.shape().to_vec(), view.data()),
             };
             out.insert(name.to_string(), Entry { shape, data: Data::Raw(view.dtype(), data) });

@@ -29,8 +29,11 @@ pub fn inspect(path: &Path, value: Value, _options: Options) -> Result<Facts> {
         }));
         return Ok(facts(path, "weights_index", without_nulls(rest)));
     }
-    if value["format"] == "isogloss-lora-placement" {
+    if ["isogloss-placement", "isogloss-lora-placement"].iter().any(|f| value["format"] == *f) {
         return super::lora::placement(path);
+    }
+    if value["format"] == "isogloss-hypernet" {
+        return super::hypernet::document(path);
     }
     if crate::formats::adapters::is_set(&value) {
         return super::adapters::placement(path);

@@ -8,9 +8,9 @@ use super::{Facts, Options, facts};
 use crate::commands::masks::CARRIED;
 use crate::error::Result;
 use crate::formats::lora::adapter_dir;
-use crate::formats::placement::{FILE, Index, Layer, Placement};
 use crate::formats::neurons::Side;
 use crate::formats::peft;
+use crate::formats::placement::{FILE, Index, Layer, Placement};
 use crate::formats::safetensors::TensorFile;
 
 pub fn set(path: &Path, _options: Options) -> Result<Facts> {

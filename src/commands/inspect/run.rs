@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, lines};
 use crate::error::{Error, Result};
-use crate::formats::{adapters, hf, placement};
+use crate::formats::{adapters, hf, hypernet, placement};
 use crate::io::LineReader;
 
 pub fn directory(path: &Path, options: Options) -> Result<Facts> {
@@ -57,6 +57,11 @@ pub fn directory(path: &Path, options: Options) -> Result<Facts> {
             let mut own = super::adapters::contents(&dir, Options { quick: true, ..options })?;
             own.shift_remove("provenance");
             rest.insert("adapters".into(), own.into());
+        }
+        if hypernet::is_hypernet(&dir) {
+            let mut own = super::hypernet::contents(&dir)?;
+            own.shift_remove("provenance");
+            rest.insert("hypernet".into(), own.into());
         }
         let config = dir.join(hf::CONFIG);
         if config.is_file() {

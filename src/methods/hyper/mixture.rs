@@ -40,9 +40,10 @@ impl Mixture {
             let one = parts.len() == 1;
             let term = |part: &str| match part.split_once('*') {
                 Some((weight, name)) => {
-                    let weight: f64 = weight.trim().parse().map_err(|_| {
-                        bad(&format!("`{}` is no number", weight.trim()))
-                    })?;
+                    let weight: f64 = weight
+                        .trim()
+                        .parse()
+                        .map_err(|_| bad(&format!("`{}` is no number", weight.trim())))?;
                     Ok((weight, name.trim().to_string()))
                 }
                 None if one => Ok((1.0, part.to_string())),

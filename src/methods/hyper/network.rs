@@ -116,9 +116,9 @@ impl HyperNetwork {
                     .expected(format!("one of {}", have.join(", ")))
                     .suggest(key, have.iter().copied());
                 Err(match self.mixture_of(key) {
-                    Some(mixture) => {
-                        e.cause(format!("`{mixture}`, of which it is mixed, has no trained one{role}"))
-                    }
+                    Some(mixture) => e.cause(format!(
+                        "`{mixture}`, of which it is mixed, has no trained one{role}"
+                    )),
                     None => e,
                 })
             }
@@ -191,9 +191,11 @@ impl HyperNetwork {
                 }
                 let can_be_made = !is_there && table != "task" && self.mixture_of(&key).is_none();
                 self.check_row(table, &key).map_err(|e| match can_be_made {
-                    true => e
-                        .hint(format!("`--as \"{key}=0.5*A+0.5*B\"` mixes one from others"))
-                        .hint(format!("`train --new-language {key}=A` learns one from a few pairs")),
+                    true => {
+                        e.hint(format!("`--as \"{key}=0.5*A+0.5*B\"` mixes one from others")).hint(
+                            format!("`train --new-language {key}=A` learns one from a few pairs"),
+                        )
+                    }
                     false => e,
                 })?;
             }
@@ -308,13 +310,7 @@ impl HyperNetwork {
     }
 
     /// `[sites, sum of the factors' widths]`.
-    fn conditions(
-        &self,
-        tape: &Tape,
-        task: &str,
-        used: &SetUse,
-        sites: &[Site],
-    ) -> Result<Value> {
+    fn conditions(&self, tape: &Tape, task: &str, used: &SetUse, sites: &[Site]) -> Result<Value> {
         let c = &self.config;
         let factors = c.kind.factors();
         let widths: Vec<usize> = factors.iter().map(|f| c.width_of(*f)).collect();
@@ -324,10 +320,13 @@ impl HyperNetwork {
             factors
                 .iter()
                 .map(|f| {
-                    let Some((table, key)) = inputs.contains(f).then(|| keys.next()).flatten()
-                    else {
+                    if !inputs.contains(f) {
                         return Ok(None);
-                    };
+                    }
+                    // A direction that was not chosen has no languages: nothing may take their place.
+                    let key = keys.next();
+                    let (table, key) =
+                        key.ok_or_else(|| Error::bug(format!("no direction for {site}")))?;
                     let name = format!("embedding.{table}.{key}");
                     match self.parameters.get(&name) {
                         Some(p) => Ok(Some(p.value())),

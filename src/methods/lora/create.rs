@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use rand::Rng;
 
 use super::set::{LoraModule, LoraSet};
-use crate::methods::placed::users;
 use crate::error::{Error, Result};
 use crate::formats::lora::{check_model, module_path};
-use crate::formats::placement::Placement;
 use crate::formats::peft::Shapes;
+use crate::formats::placement::Placement;
+use crate::methods::placed::users;
 use crate::random::named_rng;
 
 /// How A begins; B is zero, so that the model begins as its base.

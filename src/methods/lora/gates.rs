@@ -12,8 +12,8 @@ use candle_core::{Device, Tensor};
 
 use crate::autograd::{Parameter, Tape, Value};
 use crate::error::Result;
-use crate::formats::placement::{Index, Mix, Placement};
 use crate::formats::neurons::Side;
+use crate::formats::placement::{Index, Mix, Placement};
 use crate::kernels::storage::values;
 
 /// What one pair of logits decides.

@@ -6,8 +6,8 @@ use super::set::LoraSet;
 use super::shrink::Pair;
 use crate::error::{Error, Result};
 use crate::formats::lora::split_path;
-use crate::formats::placement::SHARED;
 use crate::formats::neurons::Side;
+use crate::formats::placement::SHARED;
 use crate::kernels::low_rank::{Update, merge};
 use crate::model::DirectionParts;
 

@@ -357,10 +357,10 @@ fn zero(v: &mut [f32], kept: &[bool]) {
 #[cfg(test)]
 mod tests {
     use super::super::{Initialisation, LoraSpec};
-    use crate::methods::placement_for;
     use super::*;
-    use crate::formats::placement::{Index, Layer, Placement};
     use crate::formats::peft::Shapes;
+    use crate::formats::placement::{Index, Layer, Placement};
+    use crate::methods::placement_for;
 
     /// Section 7.3 with the README's values: T1 = 2, T2 = 10, P = 0.9.
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
-use crate::formats::placement::Placement;
 use crate::formats::neurons::split_pair;
 use crate::formats::peft::is_suffix;
+use crate::formats::placement::Placement;
 
 /// Resource groups of the published notation, in its order.
 const TIERS: [&str; 4] = ["high", "medium", "low", "very-low"];

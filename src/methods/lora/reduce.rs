@@ -8,8 +8,8 @@ use super::set::{LoraModule, LoraSet};
 use super::shrink::Pair;
 use crate::error::Result;
 use crate::formats::lora::module_path;
-use crate::formats::placement::{Index, Layer, Placement, SHARED};
 use crate::formats::neurons::Side;
+use crate::formats::placement::{Index, Layer, Placement, SHARED};
 use crate::kernels::storage::values;
 use crate::methods::UnknownLanguage;
 

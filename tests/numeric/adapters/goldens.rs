@@ -38,7 +38,7 @@ fn close_by_scale(found: &[f32], expected: &[f32], limit: f32, what: &str) {
 
 /// What adapters are made of in a case.
 enum Method {
-    Stored(AdapterSet),
+    Stored(Box<AdapterSet>),
     Hyper(Box<HyperNetwork>),
 }
 
@@ -104,7 +104,9 @@ impl Golden {
         let settings: Json = serde_json::from_str(&json).unwrap();
         let base = Base::open(settings["base"].as_str().unwrap());
         let mut method = match settings["method"].as_str() {
-            Some("adapters") => Method::Stored(stored_case(&settings, base.config(), &file)),
+            Some("adapters") => {
+                Method::Stored(Box::new(stored_case(&settings, base.config(), &file)))
+            }
             _ => Method::Hyper(Box::new(hyper_case(&settings, base.config(), &file))),
         };
         match &mut method {

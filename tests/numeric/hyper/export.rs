@@ -75,7 +75,13 @@ fn systems(base: &Base) -> Vec<(HyperNetwork, [Index; 2])> {
         let (encoder_inputs, decoder_inputs) = (on(encoder), on(decoder));
         network(HyperConfig { encoder_inputs, decoder_inputs, ..plain.clone() })
     };
-    let x = hyper_x(c.d_model, layers, 4, 6);
+    // Sums of few terms, so that 1e-6 is not lost in rounding.
+    let x = HyperConfig {
+        embedding_dim: 5,
+        layer_embedding_dim: 5,
+        projection: Some(6),
+        ..hyper_x(c.d_model, layers, 4, 6)
+    };
     let after = HyperConfig { norm: NormPlace::After, affine: Affine::Generated, ..x.clone() };
     let learned = HyperConfig { affine: Affine::Learned, ..after.clone() };
     let tied = HyperConfig { tie_languages: true, affine: Affine::None, ..plain.clone() };

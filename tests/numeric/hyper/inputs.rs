@@ -7,6 +7,7 @@ use isogloss::formats::adapters::{NormPlace, Position, Site};
 use isogloss::formats::hypernet::{Affine, Factor, HyperConfig};
 use isogloss::formats::neurons::Side;
 use isogloss::kernels::storage::{change, values};
+use isogloss::methods::SetUse;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork, TRANSLATION};
 use isogloss::model::seam::LayerParts;
 use isogloss::model::{DirectionParts, Noise, Teacher};
@@ -39,8 +40,8 @@ fn full_adapters(base: &Base) -> HyperConfig {
         layer_embedding_dim: 3,
         input_norm: true,
         output_norm: true,
-        dropout: 0.3,
-        ..hyper_adapters(base.config().d_model, layers(base), 4, 6)
+        dropout: 0.2,
+        ..hyper_adapters(base.config().d_model, layers(base), 4, 12)
     }
 }
 
@@ -48,10 +49,10 @@ fn full_x(base: &Base) -> HyperConfig {
     HyperConfig {
         embedding_dim: 4,
         layer_embedding_dim: 4,
-        projection: Some(5),
+        projection: Some(9),
         norm: NormPlace::After,
         affine: Affine::Generated,
-        ..hyper_x(base.config().d_model, layers(base), 4, 6)
+        ..hyper_x(base.config().d_model, layers(base), 4, 8)
     }
 }
 
@@ -278,4 +279,15 @@ fn tied_tables_are_one_table() {
     assert_eq!(all_values(at(&ab, site)), all_values(at(&ac, site)));
     assert_eq!(source.vector("language", "aa").unwrap().len(), 5);
     assert!(source.vector("source", "aa").is_err());
+}
+
+/// Zeros stand for inputs that are switched off, and for no other: what [`HyperNetwork::choose`] did
+/// not give is refused rather than generated from the wrong vectors.
+#[test]
+fn directions_that_were_not_chosen_are_refused() {
+    let base = Base::open("even");
+    for c in [HyperConfig { layer_embedding_dim: 5, ..full_adapters(&base) }, full_x(&base)] {
+        let e = network(c).parts(&SetUse::default()).unwrap_err().to_string();
+        assert!(e.contains("no direction for encoder.layers.0"), "{e}");
+    }
 }

@@ -182,34 +182,38 @@ fn matched_weights_begin_as_large_as_stored_ones() {
     }
 }
 
-/// Check 2 of Hyper-X's section 16, and section 5: deviations of 7.7e-4 and 1.8e-3.
+/// Check 2 of Hyper-X's section 16, and section 5: deviations of 7.7e-4 and 1.8e-3. They depend on
+/// the sizes of the projector, not on those of the adapter, which are smaller here.
 #[test]
 fn hyper_x_begins_as_small_as_its_table_says() {
-    let languages = ["aa", "bb", "cc", "dd", "ee", "ff"];
+    let languages = ["aa", "bb", "cc", "dd"];
     for (p, want) in [(32, 7.7e-4), (192, 1.8e-3)] {
-        let c = with_rows(hyper_x(768, [2, 0], 256, p), &languages, &["x", "y"]);
-        let network = HyperNetwork::create(c, HyperInit::Small, 3).unwrap();
         let mut spread = Spread::default();
-        for language in languages {
-            for task in ["x", "y"] {
-                for a in generate(&network, task, language, language) {
-                    let v = all_values(&a);
-                    spread.add(&v[0], 0.0);
-                    spread.add(&v[2], 0.0);
+        // Norms of a vector of 32 numbers differ much between networks.
+        for seed in 0..12 {
+            let c = with_rows(hyper_x(64, [2, 0], 16, p), &languages, &["x", "y"]);
+            let network = HyperNetwork::create(c, HyperInit::Small, seed).unwrap();
+            for language in languages {
+                for task in ["x", "y"] {
+                    for a in generate(&network, task, language, language) {
+                        let v = all_values(&a);
+                        spread.add(&v[0], 0.0);
+                        spread.add(&v[2], 0.0);
+                    }
+                }
+            }
+            // Biases of everything are 0, maps have a deviation of 0.01, vectors of 1.
+            for q in network.parameters() {
+                let mut own = Spread::default();
+                own.add(&values(&q.tensor).unwrap(), 0.0);
+                match q.name.split('.').next() {
+                    Some("embedding") => within(own.deviation(), 1.0, 0.4, &q.name),
+                    _ if q.name.ends_with(".bias") => assert_eq!(own.squares, 0.0, "{}", q.name),
+                    _ => within(own.deviation(), 0.01, 0.15, &q.name),
                 }
             }
         }
         within(spread.deviation(), want, 0.15, &format!("P {p}"));
-        // Biases of everything are 0, maps have a deviation of 0.01, vectors of 1.
-        for q in network.parameters() {
-            let mut own = Spread::default();
-            own.add(&values(&q.tensor).unwrap(), 0.0);
-            match q.name.split('.').next() {
-                Some("embedding") => assert!((0.6..1.4).contains(&own.deviation()), "{}", q.name),
-                _ if q.name.ends_with(".bias") => assert_eq!(own.squares, 0.0, "{}", q.name),
-                _ => within(own.deviation(), 0.01, 0.05, &q.name),
-            }
-        }
     }
 }
 

@@ -23,7 +23,8 @@ use isogloss::records::ReadOptions;
 use isogloss::text::{
     CorpusSample, Direction, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer,
 };
-use isogloss::training::{Extras, Adam, AdamSettings, AdapterTraining, Corpus, CorpusOptions, HyperTraining, LrSchedule,
+use isogloss::training::{
+    Adam, AdamSettings, AdapterTraining, Corpus, CorpusOptions, Extras, HyperTraining, LrSchedule,
     NoiseSettings, OnLong, ParameterGroup, Sampler, SamplerSettings, ScheduleKind, TagHead, Task,
     Tasks, TextOptions, TrainedParts, Trainer, TrainerOptions, build_batch, trained_parameters,
 };
@@ -36,7 +37,8 @@ fn config() -> ModelConfig {
         "model_type": "m2m_100", "vocab_size": 90, "d_model": 8, "encoder_layers": 2,
         "decoder_layers": 1, "encoder_ffn_dim": 12, "decoder_ffn_dim": 12,
         "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-        "max_position_embeddings": 64, "dropout": 0.1,
+        "max_position_embeddings": 64, "dropout": 0.1, "encoder_layerdrop": 0.0,
+        "decoder_layerdrop": 0.0,
     }))
     .unwrap()
 }
