@@ -22,6 +22,9 @@ _isogloss() {
             isogloss,export)
                 cmd="isogloss__subcmd__export"
                 ;;
+            isogloss,gen-adapters)
+                cmd="isogloss__subcmd__gen__subcmd__adapters"
+                ;;
             isogloss,help)
                 cmd="isogloss__subcmd__help"
                 ;;
@@ -40,6 +43,9 @@ _isogloss() {
             isogloss,score)
                 cmd="isogloss__subcmd__score"
                 ;;
+            isogloss,tag)
+                cmd="isogloss__subcmd__tag"
+                ;;
             isogloss,train)
                 cmd="isogloss__subcmd__train"
                 ;;
@@ -51,6 +57,9 @@ _isogloss() {
                 ;;
             isogloss__subcmd__help,export)
                 cmd="isogloss__subcmd__help__subcmd__export"
+                ;;
+            isogloss__subcmd__help,gen-adapters)
+                cmd="isogloss__subcmd__help__subcmd__gen__subcmd__adapters"
                 ;;
             isogloss__subcmd__help,help)
                 cmd="isogloss__subcmd__help__subcmd__help"
@@ -70,6 +79,9 @@ _isogloss() {
             isogloss__subcmd__help,score)
                 cmd="isogloss__subcmd__help__subcmd__score"
                 ;;
+            isogloss__subcmd__help,tag)
+                cmd="isogloss__subcmd__help__subcmd__tag"
+                ;;
             isogloss__subcmd__help,train)
                 cmd="isogloss__subcmd__help__subcmd__train"
                 ;;
@@ -83,7 +95,7 @@ _isogloss() {
 
     case "${cmd}" in
         isogloss)
-            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init profile-neurons build-masks train prune-lora translate score export inspect help"
+            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -336,8 +348,106 @@ _isogloss() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        isogloss__subcmd__gen__subcmd__adapters)
+            opts="-m -o -f -q -v -h --model --output --languages --direction --as --layout --embeddings --groups --by --allow-base-mismatch --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --languages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direction)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -W "bank adapterhub" -- "${cur}"))
+                    return 0
+                    ;;
+                --embeddings)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         isogloss__subcmd__help)
-            opts="init profile-neurons build-masks train prune-lora translate score export inspect help"
+            opts="init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +475,20 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help__subcmd__gen__subcmd__adapters)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -462,6 +586,20 @@ _isogloss() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        isogloss__subcmd__help__subcmd__tag)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         isogloss__subcmd__help__subcmd__train)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -491,7 +629,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__init)
-            opts="-o -q -v -h --output --input-format --src-lang --tgt-lang --src --tgt --languages --vocab-size --tokenizer-model --character-coverage --byte-fallback --tokenizer-temperature --tokenizer-sentences --tokenizer --preset --model-config --d-model --encoder-layers --decoder-layers --heads --ffn-dim --encoder-ffn-dim --decoder-ffn-dim --max-positions --dropout --attention-dropout --activation-dropout --init-method --init-std --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-o -q -v -h --output --input-format --src-lang --tgt-lang --src --tgt --languages --vocab-size --tokenizer-model --character-coverage --byte-fallback --tokenizer-temperature --tokenizer-sentences --tokenizer --preset --model-config --d-model --encoder-layers --decoder-layers --heads --ffn-dim --encoder-ffn-dim --decoder-ffn-dim --max-positions --dropout --attention-dropout --activation-dropout --init-method --init-std --from --new-language --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -613,6 +751,14 @@ _isogloss() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -653,7 +799,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__inspect)
-            opts="-f -q -v -h --format --tensors --quick --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-f -q -v -h --format --tensors --quick --curves --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -665,6 +811,10 @@ _isogloss() {
                     ;;
                 -f)
                     COMPREPLY=($(compgen -W "text json jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --curves)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --progress)
@@ -1092,8 +1242,118 @@ _isogloss() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        isogloss__subcmd__tag)
+            opts="-m -f -q -v -h --model --lang --on-long --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --batch-size --batch-tokens --window --summary --score-only --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-long)
+                    COMPREPLY=($(compgen -W "cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --masks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unknown-direction)
+                    COMPREPLY=($(compgen -W "error dense merged" -- "${cur}"))
+                    return 0
+                    ;;
+                --lora)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unknown-language)
+                    COMPREPLY=($(compgen -W "error base" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapters)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --swap)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-tokens)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --window)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         isogloss__subcmd__train)
-            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --masks --unknown-direction --foreign-masks --lora-rank --lora-module-rank --lora-alpha --lora-init --lora-dropout --lora-index --lora-modules --lora-slice --lora-placement --lora-groups --lora-rank-by --lora-share --learn-placement --prune --prune-start --prune-duration --prune-every --prune-pool --prune-what --prune-unit --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --masks --unknown-direction --foreign-masks --lora-rank --lora-module-rank --lora-alpha --lora-init --lora-dropout --lora-index --lora-modules --lora-slice --lora-placement --lora-groups --lora-rank-by --lora-share --learn-placement --prune --prune-start --prune-duration --prune-every --prune-pool --prune-what --prune-unit --adapter-bottleneck --adapter-position --adapter-norm --adapter-affine --adapter-index --adapter-groups --adapter-share --adapter-init --train-base --hyper-hidden --hyper-size --match-params --hyper-blocks --hyper-projection --embedding-dim --layer-embedding-dim --hyper-inputs --tie-languages --shared-layer-ids --hyper-input-norm --hyper-output-norm --hyper-dropout --hyper-init --no-rescale --new-language --denoise --denoise-lang --tag --valid-denoise --valid-tag --denoise-languages --tag-languages --noise-mask --noise-drop --noise-shuffle --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1124,7 +1384,7 @@ _isogloss() {
                     return 0
                     ;;
                 --method)
-                    COMPREPLY=($(compgen -W "full lora" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "full lora adapters hyper-adapters hyper-x" -- "${cur}"))
                     return 0
                     ;;
                 --init-from)
@@ -1241,6 +1501,126 @@ _isogloss() {
                     ;;
                 --prune-unit)
                     COMPREPLY=($(compgen -W "entry rank" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapter-bottleneck)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter-position)
+                    COMPREPLY=($(compgen -W "attention cross-attention feed-forward layer" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapter-norm)
+                    COMPREPLY=($(compgen -W "none before after" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapter-affine)
+                    COMPREPLY=($(compgen -W "none learned generated" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapter-index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter-groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter-share)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter-init)
+                    COMPREPLY=($(compgen -W "identity xavier small" -- "${cur}"))
+                    return 0
+                    ;;
+                --train-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-hidden)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-size)
+                    COMPREPLY=($(compgen -W "small base large" -- "${cur}"))
+                    return 0
+                    ;;
+                --match-params)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-blocks)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-projection)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --embedding-dim)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layer-embedding-dim)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-inputs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-dropout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hyper-init)
+                    COMPREPLY=($(compgen -W "xavier match small" -- "${cur}"))
+                    return 0
+                    ;;
+                --new-language)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --denoise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --denoise-lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --valid-denoise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --valid-tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --denoise-languages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tag-languages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --noise-mask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --noise-drop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --noise-shuffle)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --max-steps)
@@ -1431,7 +1811,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__translate)
-            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1479,6 +1859,18 @@ _isogloss() {
                     ;;
                 --unknown-language)
                     COMPREPLY=($(compgen -W "error base" -- "${cur}"))
+                    return 0
+                    ;;
+                --adapters)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --swap)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --beam-size)

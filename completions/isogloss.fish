@@ -53,7 +53,9 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "profile-neurons" 
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "train" -d 'Train or fine-tune a model'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "gen-adapters" -d 'Plain adapters from a hyper-network'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'Translate text or records, in order'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "tag" -d 'Tag words, such as with their parts of speech'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
@@ -95,6 +97,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l activation-dr
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-method -d 'How weights are drawn; `--init-std` alone means normal [default: xavier]' -r -f -a "xavier\t'Linear weights uniform by fan-in and fan-out (Glorot and Bengio 2010), embeddings normal with deviation 1/sqrt(d_model), as fairseq does'
 normal\t'All weights normal with deviation `--init-std`, as transformers does'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l init-std -d 'Standard deviation of normal weights [default: 0.02]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l from -d 'Copy this model, or the best checkpoint of this run, and add `--new-language` to it' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l new-language -d 'A language to add, whose mark begins as a copy of that of OLD (`nl=de`), else as the mean of all; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -222,8 +226,11 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train -d 'Pa
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid -d 'Parallel text to validate on; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s o -l output -d 'Run directory to fill' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l method -d 'What is trained' -r -f -a "full\t'All parameters of the model'
-lora\t'Updates of low rank by language, beside the frozen model'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l init-from -d 'Take the weights from this model or run instead of MODEL\'s; with a LoRA, its pairs from this LoRA' -r -F
+lora\t'Updates of low rank by language, beside the frozen model'
+adapters\t'Bottleneck adapters by language, beside the model'
+hyper-adapters\t'A hyper-network that generates adapters from source, target and layer'
+hyper-x\t'A hyper-network that generates adapters from task, language and layer'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l init-from -d 'Take the weights from this model or run instead of MODEL\'s; with another method, what it trains from this run' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l input-format -d 'Format of the text; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
 tsv\t'Tab-separated with a header line naming the fields'
 text\t'One source sentence per line; languages by flags'"
@@ -263,6 +270,49 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-what -
 ab\t'A and B, each within its own pool'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l prune-unit -d 'What is pruned at once [default: entry]' -r -f -a "entry\t'Single entries, by magnitude, as published'
 rank\t'Whole ranks, by the norm of their outer product: a column of B (and with `ab` a row of A)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-bottleneck -d 'Width of the adapters [default: 64]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-position -d 'Where in a layer adapters stand; several by commas [default: layer; Hyper-X feed-forward]' -r -f -a "attention\t'On the output of self-attention, before its residual connection'
+cross-attention\t'On the output of cross-attention, before its residual connection (decoder)'
+feed-forward\t'On the output of the feed-forward block, before its residual connection'
+layer\t'On the output of the whole layer'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-norm -d 'What an adapter normalises [default: before; Hyper-X none]' -r -f -a "none\t'Nowhere'
+before\t'Its input (Bapna and Firat 2019)'
+after\t'What it adds to its input'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-affine -d 'Scale and shift of that norm [default: learned; hyper-adapters none; Hyper-X generated]' -r -f -a "none\t'None: scale 1 and shift 0'
+learned\t'Trained: an adapter\'s own, or one pair for all that a hyper-network generates'
+generated\t'From the hyper-network'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-index -d 'Whose stored adapter a layer uses, encoder/decoder: source, target, direction or shared [default: source/target]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-groups -d 'Labels of languages for `--adapter-share`: TSV with a header line and the languages in its first column, or JSON' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-share -d 'Languages with the same label in this column share their stored adapters' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l adapter-init -d 'How stored adapters begin [default: identity]' -r -f -a "identity\t'Xavier down, zero up: the model begins as its base'
+xavier\t'Xavier both ways, as in the hyper-adapters\' baseline (Baziotis et al. 2022)'
+small\t'Normal with deviation 0.01 both ways, as in Hyper-X (Üstün et al. 2022)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l train-base -d 'Parameters of the model that are trained with the adapters, as of `--freeze`, or none; may be repeated [default: none; Hyper-X layer-norms]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-hidden -d 'Hidden units that the heads read [default: 64; Hyper-X 32]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-size -d 'The same by name' -r -f -a "small\t'102 hidden units; 32 of Hyper-X'
+base\t'204 hidden units; 192 of Hyper-X'
+large\t'612 hidden units; Hyper-X has none'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l match-params -d 'As many hidden units as parameters allow: a number, or a share such as 1/6 or 50% of what stored adapters of these languages would take' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-blocks -d 'Residual blocks of hyper-adapters [default: 2]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-projection -d 'Width between the maps of Hyper-X\'s projector [default: 192]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l embedding-dim -d 'Width of the vectors of languages and tasks [default: 50; Hyper-X 64]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l layer-embedding-dim -d 'Width of the vectors of layers [default: the same]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-inputs -d 'Inputs that are not switched off, encoder/decoder, such as source,layer/target,layer [default: all]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-dropout -d 'Dropout inside the hyper-network [default: 0]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-init -d 'How a hyper-network begins [default: xavier; Hyper-X small]' -r -f -a "xavier\t'Xavier for every map (hyper-adapters\' default)'
+match\t'Xavier, then the heads of weights scaled so that what they generate has the deviation of a Xavier adapter, rescaling included; small other heads'
+small\t'Normal with deviation 0.01 (Hyper-X)'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l new-language -d 'Learn vectors of new languages in the hyper-network of `--init-from`, all else frozen; each begins as another or a mixture: nl=de, pt=0.7*es+0.3*fr; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise -d 'Text to restore from damaged copies: records with `lang` and `text`, or parallel text, of which both sides are used; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise-lang -d 'Language of denoising text that names none, such as plain lines' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tag -d 'Tagged text: records with `lang`, `tokens` and `tags`; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-denoise -d 'The same to validate on; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-tag -d 'The same to validate on; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise-languages -d 'Only these languages of denoising text, by commas' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tag-languages -d 'Only these languages of tagged text to train on, by commas' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l noise-mask -d 'Pieces hidden from denoising [default: 15%]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l noise-drop -d 'Pieces left out [default: 10%]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l noise-shuffle -d 'Pieces move by less than this many places [default: 3]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-steps -d 'Updates to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-epochs -d 'Passes over the data to make in all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-minutes -d 'Minutes to train in all, earlier starts included' -r
@@ -322,6 +372,11 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l both-directi
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-both-directions -d 'Use pairs only in the direction they are written'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tie-languages -d 'One table of vectors for source and target languages'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l shared-layer-ids -d 'Encoder and decoder layers of the same number share a vector, as in the published code'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-input-norm -d 'Norm of the conditioning vector'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-output-norm -d 'Norm of what the heads read'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-rescale -d 'Do not divide what hyper-adapters generate by the root of the hidden units'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-pairs -d 'Log the loss of each direction too'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'Continue an unfinished run (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
@@ -380,6 +435,42 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dump-co
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s m -l model -d 'The model it was trained on, to check that they belong together' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s o -l output -d 'Directory to write' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l languages -d 'Only these languages, by commas: as sources, as targets, and all their pairs' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l direction -d 'Only this direction, such as en-de; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l as -d 'A language the hyper-network has no vector of, mixed from others: pt=0.7*es+0.3*fr, pt=mean(es,fr); may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l layout -d 'How adapters lie in the directory' -r -f -a "bank\t'All in one file, `adapters.safetensors`'
+adapterhub\t'A directory in AdapterHub\'s layout for each adapter'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l embeddings -d 'Write the language vectors, their projection and their similarities into this directory' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l groups -d 'Labels of languages for its figures: TSV with a header line and the languages in its first column, or JSON' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l by -d 'Column of those labels [default: the first]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'One line an adapter'
+jsonl\t'One `adapter` record for each adapter at each site'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l allow-base-mismatch -d 'Take a hyper-network that was trained on another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l src-lang -d 'Source language of lines, and of records that name none' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l tgt-lang -d 'Target language of lines, and of records that name none' -r
@@ -394,8 +485,11 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-
 dense\t'Use all neurons'
 merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l lora -d 'A LoRA: a run of `train --method lora`, what `prune-lora` wrote, or a directory of PEFT' -r -F
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-language -d 'What to do for a language or direction without a LoRA [default: error]' -r -f -a "error\t'Stop'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-language -d 'What to do for a language or direction without a LoRA, or without adapters [default: error]' -r -f -a "error\t'Stop'
 base\t'Use the base model where its adapter would stand'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l adapters -d 'Adapters: a run of `train --method adapters`, `hyper-adapters` or `hyper-x`, what `gen-adapters` wrote, or a directory of AdapterHub' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l as -d 'A language the hyper-network has no vector of, mixed from others: pt=0.7*es+0.3*fr, pt=mean(es,fr); may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l swap -d 'Use other languages\' vector for a language that has one, for analysis: de=nl, pt=0.5*es+0.5*fr; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l beam-size -d 'Hypotheses kept at each step; 1 is greedy search' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l length-penalty -d 'Scores are divided by length to this power [default: the model\'s, else 1.0]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-new-tokens -d 'Most tokens of a translation, language and end mark included [default: one and a half times the source and 50 more]' -r
@@ -432,7 +526,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l skip-bad
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-masks -d 'All neurons for all directions, also of a model that was trained with masks'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l merge-lora -d 'Add the updates to the weights of each direction: faster, and more memory for each'
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l allow-base-mismatch -d 'Take a LoRA that was trained on another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l allow-base-mismatch -d 'Take a LoRA or adapters that were trained on another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-adapters -d 'Without the adapters that lie beside a model that was trained with them'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Log probability of each token in each record'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l score-given -d 'Do not search: score each record\'s reference'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l header -d 'Begin with a `header` record'
@@ -447,6 +542,55 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dump-con
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l lang -d 'Language of records that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l on-long -d 'What to do with a sentence that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
+error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
+dense\t'Use all neurons'
+merged\t'Use the encoder\'s mask of a direction from the same source language and the decoder\'s of one into the same target language'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l lora -d 'A LoRA: a run of `train --method lora`, what `prune-lora` wrote, or a directory of PEFT' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l unknown-language -d 'What to do for a language or direction without a LoRA, or without adapters [default: error]' -r -f -a "error\t'Stop'
+base\t'Use the base model where its adapter would stand'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l adapters -d 'Adapters: a run of `train --method adapters`, `hyper-adapters` or `hyper-x`, what `gen-adapters` wrote, or a directory of AdapterHub' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l as -d 'A language the hyper-network has no vector of, mixed from others: pt=0.7*es+0.3*fr, pt=mean(es,fr); may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l swap -d 'Use other languages\' vector for a language that has one, for analysis: de=nl, pt=0.5*es+0.5*fr; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l batch-size -d 'Sentences tagged at once; changes speed and memory, never a tag' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l batch-tokens -d 'Tokens tagged at once' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l window -d 'Sentences read at once, from which batches are made' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s f -l format -d 'Shape of the scores of `--score-only` [default: text on a terminal, else jsonl]' -r -f -a "text\t'A table'
+jsonl\t'One `tag_score` record a line'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
+bf16\t''
+f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l no-masks -d 'All neurons for all languages, also of a model that was trained with masks'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l merge-lora -d 'Add the updates to the weights of each direction: faster, and more memory for each'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l allow-base-mismatch -d 'Take a LoRA or adapters that were trained on another model of the same shape'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l no-adapters -d 'Without the adapters that lie beside a model that was trained with them'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l summary -d 'End with `tag_score` records of what has `tags`: one for each language, and one for all'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l score-only -d 'Nothing but the scores'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l hyp -d 'Hypotheses, as INPUT' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l ref -d 'References beside the hypotheses\' own records; repeat for several' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l input-format -d 'Format of the hypotheses; by default from the file name, else from the first line' -r -f -a "jsonl\t'One JSON object per line'
@@ -557,6 +701,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s h -l help -
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s f -l format -d 'Shape of the answer' -r -f -a "text\t'For people'
 json\t'One indented object for each path'
 jsonl\t'One object a line for each path'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l curves -d 'Draw the validation losses of training runs into this directory, one line for each run' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l progress -d 'Progress display' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -582,13 +727,15 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-confi
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora translate score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "gen-adapters" -d 'Plain adapters from a hyper-network'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "tag" -d 'Tag words, such as with their parts of speech'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -187,7 +187,8 @@ fn stored_adapters_by_index_position_and_norm() {
     // Flags; whose adapters the layers of encoder and decoder use; places of both sides; a norm.
     type Users<'a> = [&'a [&'a str]; 4];
     let all = ["attention", "feed-forward", "layer"];
-    let cases: [(&str, Users, &[&str], &[&str], bool); 6] = [
+    type Case<'a> = (&'a str, Users<'a>, &'a [&'a str], &'a [&'a str], bool);
+    let cases: [Case<'_>; 6] = [
         ("", [&languages; 4], &["layer"], &["layer"], true),
         (
             "--adapter-index direction --adapter-position attention --adapter-norm none",
