@@ -533,7 +533,7 @@ fn other_settings_are_refused_on_resume() {
     t.isogloss(words(full)).run().code(2).says("method: \"lora\" -> \"full\"");
     // The text behind the labels counts, too.
     t.write("groups.tsv", "lang\ttier\naa\thigh\nbb\tmedium\ncc\tlow\n");
-    train(&t, "run", &was.replace("-steps 8", "-steps 9")).run().code(2).says("LoRA: ");
+    train(&t, "run", &was.replace("-steps 8", "-steps 9")).run().code(2).says("what is trained: ");
     let after = tree(&t, "run");
     let changed: Vec<&String> = before.keys().filter(|k| after.get(*k) != before.get(*k)).collect();
     assert_eq!(
@@ -550,7 +550,7 @@ fn a_dry_run_counts_and_writes_nothing() {
     let run = train(&t, "new", &format!("--max-steps 8 --dry-run {RANKS}")).run();
     let text = run.ok().stdout();
     assert!(text.contains(&format!("LoRA: {} parameters", num_params(&t, LAST))), "{text}");
-    assert!(text.contains("adapters aa, bb, cc"), "{text}");
+    assert!(text.contains("in 3 adapters: aa, bb, cc"), "{text}");
     let line = "prune-lora -q -m model run --rank 2 --figure fig -o small --dry-run";
     t.isogloss(words(line)).run().ok();
     assert_eq!(t.files(), before);

@@ -189,8 +189,8 @@ fn flags_of_pruning_and_translation() {
     let translate = "translate -m model --src-lang aa --tgt-lang bb";
     for (flags, code, texts) in [
         ("--merge-lora", 2, &["`--lora <LORA>` is required"][..]),
-        ("--unknown-language base", 2, &["`--lora <LORA>` is required"]),
-        ("--allow-base-mismatch", 2, &["`--lora <LORA>` is required"]),
+        ("--unknown-language base", 2, &["without a LoRA or adapters"]),
+        ("--allow-base-mismatch", 2, &["without a LoRA or adapters"]),
         ("--lora missing", 4, &["not a LoRA", "missing", "no such directory"]),
         ("--lora model", 4, &["not a LoRA", "`isogloss train --method lora`"]),
         ("--lora dev.jsonl", 4, &["not a LoRA", "dev.jsonl"]),
