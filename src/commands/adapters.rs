@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::commands::masks::CARRIED;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::adapters::AdapterDir;
 use crate::formats::hypernet::{self, HyperConfig};
@@ -43,6 +44,11 @@ pub struct LoadedAdapters {
 }
 
 impl LoadedAdapters {
+    /// Masks they were trained with.
+    pub fn masks(&self) -> Option<PathBuf> {
+        Some(self.dir.join(CARRIED)).filter(|path| path.is_file())
+    }
+
     /// For signatures: `run@1a2b3c4d`.
     pub fn signature(&self) -> String {
         format!("{}@{}", self.name, &self.sha256[..8.min(self.sha256.len())])

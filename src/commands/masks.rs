@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::commands::lora::LoadedLora;
 use crate::error::{Error, Result};
 use crate::formats::neuron_masks::NeuronMasks;
 use crate::formats::provenance::short;
@@ -91,13 +90,13 @@ impl MaskArgs {
         }
     }
 
-    /// The same, or the masks a LoRA was trained with.
+    /// The same, or the masks a LoRA or adapters were trained with.
     pub fn load_or_carried_by(
         &self,
         checkpoint: &Checkpoint,
-        lora: Option<&LoadedLora>,
+        carried: Option<PathBuf>,
     ) -> Result<Option<LoadedMasks>> {
-        match (&self.masks, lora.and_then(LoadedLora::masks)) {
+        match (&self.masks, carried) {
             (None, Some(path)) => {
                 self.read(path, checkpoint, UnknownDirection::default()).map(Some)
             }

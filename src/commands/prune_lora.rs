@@ -253,7 +253,7 @@ fn write(
     let own = Parent { role: "lora".into(), name: lora.name.clone(), sha256: lora.sha256.clone() };
     // Masks of the model or of the LoRA's training go along.
     let no_flags = MaskArgs { masks: None, unknown_direction: None, foreign_masks: false };
-    let masks = no_flags.load_or_carried_by(checkpoint, Some(lora))?;
+    let masks = no_flags.load_or_carried_by(checkpoint, lora.masks())?;
     let mut settings = context.provenance_args();
     let mut parents = vec![base, own];
     if let Some(m) = &masks {

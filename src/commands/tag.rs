@@ -131,9 +131,11 @@ impl Loaded {
         let lora = args.lora.load(checkpoint, context)?;
         let adapters = args.adapters.load(checkpoint, args.lora.allow_base_mismatch)?;
         args.lora.refuse_idle(adapters.is_some())?;
+        let carried = lora.as_ref().and_then(LoadedLora::masks);
+        let carried = carried.or_else(|| adapters.as_ref().and_then(LoadedAdapters::masks));
         let masks = match args.no_masks {
             true => None,
-            false => args.neuron_masks.load_or_carried_by(checkpoint, lora.as_ref())?,
+            false => args.neuron_masks.load_or_carried_by(checkpoint, carried)?,
         };
         let head_dir = find_head(checkpoint, lora.as_ref(), adapters.as_ref())?;
         Ok(Self { masks, lora, adapters, head_dir })
