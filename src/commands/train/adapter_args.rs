@@ -110,7 +110,7 @@ pub struct AdapterTrainArgs {
     /// How a hyper-network begins [default: xavier; Hyper-X small]
     #[arg(long, value_enum, value_name = "HOW", help_heading = HYPER)]
     pub hyper_init: Option<HyperInit>,
-    /// Do not divide what hyper-adapters generate by the root of the hidden units
+    /// Do not divide what hyper-adapters make by the root of the hidden units
     #[arg(long, help_heading = HYPER)]
     pub no_rescale: bool,
     /// Learn vectors of new languages in the hyper-network of `--init-from`, all else frozen; each

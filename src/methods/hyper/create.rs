@@ -18,7 +18,7 @@ use crate::random::{named_rng, normal, uniform};
 pub enum HyperInit {
     /// Xavier for every map (hyper-adapters' default)
     Xavier,
-    /// Xavier, then the heads of weights scaled so that what they generate has the deviation of a
+    /// Xavier, then the heads of weights scaled so that what they give has the deviation of a
     /// Xavier adapter, rescaling included; small other heads
     Match,
     /// Normal with deviation 0.01 (Hyper-X)
