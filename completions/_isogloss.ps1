@@ -321,7 +321,7 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--shared-layer-ids', '--shared-layer-ids', [CompletionResultType]::ParameterName, 'Encoder and decoder layers of the same number share a vector, as in the published code')
             [CompletionResult]::new('--hyper-input-norm', '--hyper-input-norm', [CompletionResultType]::ParameterName, 'Norm of the conditioning vector')
             [CompletionResult]::new('--hyper-output-norm', '--hyper-output-norm', [CompletionResultType]::ParameterName, 'Norm of what the heads read')
-            [CompletionResult]::new('--no-rescale', '--no-rescale', [CompletionResultType]::ParameterName, 'Do not divide what hyper-adapters generate by the root of the hidden units')
+            [CompletionResult]::new('--no-rescale', '--no-rescale', [CompletionResultType]::ParameterName, 'Do not divide what hyper-adapters make by the root of the hidden units')
             [CompletionResult]::new('--log-pairs', '--log-pairs', [CompletionResultType]::ParameterName, 'Log the loss of each direction too')
             [CompletionResult]::new('--resume', '--resume', [CompletionResultType]::ParameterName, 'Continue an unfinished run (the default)')
             [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Move an existing run aside and start afresh')

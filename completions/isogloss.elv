@@ -314,7 +314,7 @@ set edit:completion:arg-completer[isogloss] = {|@words|
             cand --shared-layer-ids 'Encoder and decoder layers of the same number share a vector, as in the published code'
             cand --hyper-input-norm 'Norm of the conditioning vector'
             cand --hyper-output-norm 'Norm of what the heads read'
-            cand --no-rescale 'Do not divide what hyper-adapters generate by the root of the hidden units'
+            cand --no-rescale 'Do not divide what hyper-adapters make by the root of the hidden units'
             cand --log-pairs 'Log the loss of each direction too'
             cand --resume 'Continue an unfinished run (the default)'
             cand --overwrite 'Move an existing run aside and start afresh'

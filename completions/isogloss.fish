@@ -300,7 +300,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l layer-embedd
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-inputs -d 'Inputs that are not switched off, encoder/decoder, such as source,layer/target,layer [default: all]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-dropout -d 'Dropout inside the hyper-network [default: 0]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-init -d 'How a hyper-network begins [default: xavier; Hyper-X small]' -r -f -a "xavier\t'Xavier for every map (hyper-adapters\' default)'
-match\t'Xavier, then the heads of weights scaled so that what they generate has the deviation of a Xavier adapter, rescaling included; small other heads'
+match\t'Xavier, then the heads of weights scaled so that what they give has the deviation of a Xavier adapter, rescaling included; small other heads'
 small\t'Normal with deviation 0.01 (Hyper-X)'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l new-language -d 'Learn vectors of new languages in the hyper-network of `--init-from`, all else frozen; each begins as another or a mixture: nl=de, pt=0.7*es+0.3*fr; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise -d 'Text to restore from damaged copies: records with `lang` and `text`, or parallel text, of which both sides are used; may be repeated' -r
@@ -376,7 +376,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tie-language
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l shared-layer-ids -d 'Encoder and decoder layers of the same number share a vector, as in the published code'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-input-norm -d 'Norm of the conditioning vector'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-output-norm -d 'Norm of what the heads read'
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-rescale -d 'Do not divide what hyper-adapters generate by the root of the hidden units'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-rescale -d 'Do not divide what hyper-adapters make by the root of the hidden units'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-pairs -d 'Log the loss of each direction too'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'Continue an unfinished run (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
