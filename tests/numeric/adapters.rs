@@ -449,6 +449,41 @@ fn a_direction_trains_its_own_adapters_only() {
     assert!(e.contains("`cc` was not trained with it as source"), "{e}");
 }
 
+/// Each layer of a side may use another's adapters: by source, by target, by direction, or all's.
+#[test]
+fn layers_may_differ_in_whose_adapters_they_use() {
+    let base = Base::open("even");
+    let layer = |index: Index| -> Layer { [("layer".to_string(), index)].into() };
+    let placement = Placement {
+        encoder: vec![layer(Index::Source), layer(Index::Target)],
+        decoder: vec![layer(Index::Shared), layer(Index::Direction)],
+        ..Placement::default()
+    };
+    let directions = pairs(&[("aa", "bb"), ("bb", "aa")]);
+    let placement = placement_for(placement, &directions, &|l| Ok(l.to_string())).unwrap();
+    let config = AdapterSetConfig {
+        d_model: base.config().d_model,
+        norm: NormPlace::None,
+        affine: false,
+        placement,
+    };
+    let spec = AdapterSpec { config, bottleneck: 2, init: AdapterInit::Xavier, seed: 1 };
+    let set = spec.create().unwrap();
+    let used = set.choose("aa", "bb", UnknownLanguage::Error).unwrap();
+    let parts = set.parts(&used).unwrap();
+    for (side, layer, name) in [
+        (Side::Encoder, 0, "aa"),
+        (Side::Encoder, 1, "bb"),
+        (Side::Decoder, 0, "default"),
+        (Side::Decoder, 1, "aa-bb"),
+    ] {
+        let layers = if side == Side::Encoder { &parts.encoder } else { &parts.decoder };
+        let found = weights_of(&layers[layer].adapters[&Position::Layer]).unwrap();
+        let site = Site { side, layer, position: Position::Layer };
+        assert_eq!(found, set.adapters[name][&site].weights().unwrap(), "{site}");
+    }
+}
+
 /// Values survive the way into a module and back, matrices in row-major order.
 #[test]
 fn weights_of_an_adapter_go_round() {

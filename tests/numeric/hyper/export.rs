@@ -186,24 +186,26 @@ fn a_bank_knows_what_it_was_made_for() {
 fn a_bank_reads_a_directions_values_when_they_are_asked_for() {
     let base = Base::open("even");
     let (network, _) = systems(&base).swap_remove(0);
-    let dir = tempfile::tempdir().unwrap();
-    export(&network, Layout::Bank, dir.path());
-    let bank = bank(dir.path(), &base);
-    let site = Site { side: Side::Decoder, layer: 1, position: Position::Layer };
-    let up_bias = |tgt: &str| all_values(at(&read(&bank, "aa", tgt), site))[3].clone();
-    let before = ["bb", "cc"].map(up_bias);
-    // Another first value in the file, where the bank already has it open.
-    let path = dir.path().join(BANK);
-    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    let wanted: Vec<u8> = before[1].iter().flat_map(|v| v.to_le_bytes()).collect();
-    let offset = bytes.windows(wanted.len()).position(|w| w == wanted).unwrap();
-    file.seek(SeekFrom::Start(offset as u64)).unwrap();
-    file.write_all(&9f32.to_le_bytes()).unwrap();
-    file.sync_all().unwrap();
-    let after = ["bb", "cc"].map(up_bias);
-    assert_eq!(after[0], before[0]);
-    assert_eq!(after[1][0], 9.0);
-    assert_eq!(after[1][1..], before[1][1..]);
+    for (layout, file) in [(Layout::Bank, BANK), (Layout::AdapterHub, "cc/adapter.safetensors")] {
+        let dir = tempfile::tempdir().unwrap();
+        export(&network, layout, dir.path());
+        let bank = bank(dir.path(), &base);
+        let site = Site { side: Side::Decoder, layer: 1, position: Position::Layer };
+        let up_bias = |tgt: &str| all_values(at(&read(&bank, "aa", tgt), site))[3].clone();
+        let before = ["bb", "cc"].map(up_bias);
+        // Another first value in the file that the bank has already checked.
+        let path = dir.path().join(file);
+        let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        let wanted: Vec<u8> = before[1].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let offset = bytes.windows(wanted.len()).position(|w| w == wanted).unwrap();
+        file.seek(SeekFrom::Start(offset as u64)).unwrap();
+        file.write_all(&9f32.to_le_bytes()).unwrap();
+        file.sync_all().unwrap();
+        let after = ["bb", "cc"].map(up_bias);
+        assert_eq!(after[0], before[0]);
+        assert_eq!(after[1][0], 9.0);
+        assert_eq!(after[1][1..], before[1][1..]);
+    }
 }

@@ -32,7 +32,11 @@ static SCALES: LazyLock<BTreeMap<(usize, usize), Scales>> =
 /// takes several.
 fn measured(blocks: usize, hidden: usize) -> Scales {
     let languages = ["aa", "bb", "cc", "dd"];
-    let draws = if hidden < 200 { 4 } else { 1 };
+    let draws = match hidden {
+        ..200 => 4,
+        200..400 => 2,
+        _ => 1,
+    };
     let mut sums = [[Spread::default(); 3]; 2];
     for seed in 0..draws {
         let c = HyperConfig { blocks, ..hyper_adapters(512, [1, 1], 128, hidden) };
@@ -163,7 +167,8 @@ fn matched_weights_begin_as_large_as_stored_ones() {
                 }
             }
             for spread in spread {
-                within(spread.deviation(), target, 0.1, &format!("{pairs:?} {rescale}"));
+                // Over other directions than those it was measured with.
+                within(spread.deviation(), target, 0.15, &format!("{pairs:?} {rescale}"));
             }
             for p in network.parameters().filter(|p| p.name.starts_with("head.")) {
                 let wide = p.name.contains("down_weight") || p.name.contains("up_weight");
