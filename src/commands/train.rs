@@ -10,11 +10,12 @@ mod lora;
 mod lora_args;
 mod method;
 mod observer;
+mod resume;
 mod scorer;
 mod task_args;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -28,20 +29,21 @@ use crate::error::{Error, Result};
 use crate::exit::Outcome;
 use crate::formats::adapters as adapter_files;
 use crate::formats::hypernet;
-use crate::formats::provenance::{Parent, Provenance, display_name, hex, short};
+use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::Input;
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, RunDir, RunState,
-    STOP_SIGNAL, Sampler, SamplerSettings, Session, SessionOptions, Settings, Trainer,
-    TrainerOptions, differences, is_trained, read_moments, read_state, trained_parameters,
+    Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
+    Sampler, SamplerSettings, Session, SessionOptions, Trainer, TrainerOptions, is_trained,
+    read_moments, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
 use method::NewMethod;
 use observer::TrainObserver;
+use resume::{Identity, open_run};
 use scorer::ValidMetrics;
 
 /// Width of adapters, unless it is given.
@@ -308,6 +310,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                         name: args
                             .train
                             .iter()
+                            .chain(args.tasks.train_texts())
                             .map(|t| display_name(Path::new(t)))
                             .collect::<Vec<_>>()
                             .join(","),
@@ -354,38 +357,6 @@ fn read_corpus(
     Ok(corpus)
 }
 
-/// What a run must have been started with to be continued.
-struct Identity<'a> {
-    settings: &'a Settings,
-    data_sha256: &'a str,
-    valid_sha256: Option<&'a str>,
-    base_sha256: &'a str,
-    config_sha256: &'a str,
-    masks_sha256: Option<&'a str>,
-    method_sha256: Option<&'a str>,
-    num_examples: usize,
-}
-
-impl Identity<'_> {
-    /// Each difference from a state, as `what: old -> new`.
-    fn differences(&self, state: &RunState) -> Vec<String> {
-        let mut changed = differences(&state.settings, self.settings);
-        let mut compare = |what: &str, old: Option<&str>, new: Option<&str>| {
-            let short = |s: Option<&str>| s.map_or("(none)".into(), short);
-            if old != new {
-                changed.push(format!("{what}: {} -> {}", short(old), short(new)));
-            }
-        };
-        compare("training text", Some(&state.data_sha256), Some(self.data_sha256));
-        compare("held-out text", state.valid_sha256.as_deref(), self.valid_sha256);
-        compare("base model", Some(&state.base_sha256), Some(self.base_sha256));
-        compare("configuration", state.config_sha256.as_deref(), Some(self.config_sha256));
-        compare("neuron masks", state.masks_sha256.as_deref(), self.masks_sha256);
-        compare("what is trained", state.method_sha256.as_deref(), self.method_sha256);
-        changed
-    }
-}
-
 /// What each direction of the text does differently. Every direction must have a mask, or a rule
 /// that says what it does without.
 fn direction_parts(
@@ -405,86 +376,6 @@ fn direction_parts(
         parts.insert(direction.clone(), own);
     }
     Ok(parts)
-}
-
-/// Opens the run directory and decides between starting, continuing and refusing.
-fn open_run(
-    args: &Args,
-    context: &Context,
-    identity: &Identity<'_>,
-) -> Result<(RunDir, Option<RunState>)> {
-    let path = &args.output;
-    if path.exists() && !path.join("checkpoints").is_dir() {
-        let empty = std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
-        if !empty {
-            return Err(Error::environment("output exists and is not a training run")
-                .at(path)
-                .hint("choose another `--output`"));
-        }
-    }
-    if args.overwrite && path.exists() {
-        // Held for a moment, so that a run in progress is not moved away.
-        drop(RunDir::open(path)?);
-        let aside = (1..)
-            .map(|n| PathBuf::from(format!("{}.old-{n}", path.display())))
-            .find(|p| !p.exists())
-            .ok_or_else(|| Error::bug("no free name"))?;
-        std::fs::rename(path, &aside).map_err(|e| Error::io("move aside", path, e))?;
-        context.report.status(format!("moved the old run to {}", aside.display()));
-    }
-    let run = RunDir::open(path)?;
-    let Some(dir) = run.latest()? else {
-        write_settings(path, context)?;
-        return Ok((run, None));
-    };
-    let state = read_state(&dir)?;
-    let changed = identity.differences(&state);
-    if !changed.is_empty() {
-        let mut e = Error::usage("the run was started with other settings").at(path);
-        for c in changed {
-            e = e.cause(c);
-        }
-        let from = match args.method {
-            Method::Full => "-m",
-            _ => "--init-from",
-        };
-        if let (Some(every), true) =
-            (state.settings.get("prune_every"), args.lora.prune_every.is_none())
-            && identity.settings.get("prune_every") != Some(every)
-        {
-            e = e.hint(format!("`--prune-every {every}` keeps the schedule of pruning"));
-        }
-        return Err(e
-            .hint(format!("for a new run from its weights: `{from} {} -o NEW`", path.display()))
-            .hint("`--overwrite` moves the old run aside and starts afresh"));
-    }
-    if let Some(reason) = &state.finished {
-        let epochs_done = state.sampler.sentences_seen as f64 / identity.num_examples as f64;
-        let more = args.max_steps.is_none_or(|n| n > state.step)
-            && args.max_epochs.is_none_or(|n| n > epochs_done)
-            && args.max_minutes.is_none_or(|n| n * 60.0 > state.elapsed_s)
-            && reason != "no improvement";
-        if !more {
-            return Err(Error::usage(format!("the run is finished ({reason})"))
-                .at(path)
-                .found(format!("{} steps", state.step))
-                .hint("raise `--max-steps` to train on")
-                .hint("`--overwrite` moves it aside and starts afresh"));
-        }
-    }
-    for name in run.set_aside_beyond(state.step)? {
-        context.report.status(format!(
-            "not part of this run any more: {path}/checkpoints/{name}",
-            path = path.display()
-        ));
-    }
-    write_settings(path, context)?;
-    Ok((run, Some(state)))
-}
-
-/// `config.toml` of the run: the effective settings, for `--config`.
-fn write_settings(path: &Path, context: &Context) -> Result<()> {
-    crate::io::write_bytes(&path.join("config.toml"), context.config_toml(path).as_bytes())
 }
 
 /// SIGINT and SIGTERM end the run after the current update; a second one at once.

@@ -222,8 +222,24 @@ impl HyperConfig {
                     .expected(format!("1 to {limit}")));
             }
         }
-        if self.blocks > 1000 || self.encoder_layers.max(self.decoder_layers) > 10_000 {
-            return Err(Error::artifact("a hyper-network of absurd depth").key("blocks"));
+        let depths = [
+            ("encoder_layers", self.encoder_layers, 10_000),
+            ("decoder_layers", self.decoder_layers, 10_000),
+            ("blocks", self.blocks, 1000),
+        ];
+        for (key, n, limit) in depths {
+            if n > limit {
+                return Err(Error::artifact("a hyper-network of absurd depth")
+                    .key(key)
+                    .found(n.to_string())
+                    .expected(format!("0 to {limit}")));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::artifact("not a rate of dropout")
+                .key("dropout")
+                .found(self.dropout.to_string())
+                .expected("0 to below 1"));
         }
         if (self.kind == Kind::HyperX) != self.projection.is_some() {
             return Err(Error::artifact("projection and kind of hyper-network do not fit")

@@ -30,6 +30,9 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
     match hf::resolve_dir(path, PLACEMENT, is_set) {
         Ok(Some(dir)) => return Ok(dir),
         found => {
+            if let Some(other) = other_method(path) {
+                return Err(other);
+            }
             if let Ok(Some(model)) = hf::resolve_dir(path, hf::CONFIG, is_model) {
                 return Err(Error::artifact("a whole model, not a LoRA")
                     .at(model)
@@ -52,6 +55,19 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
         false if !path.exists() => e.hint("no such directory; check the path"),
         false => e.hint("`isogloss train --method lora` makes one"),
     })
+}
+
+/// Why a path that holds the parts of another method is no LoRA.
+fn other_method(path: &Path) -> Option<Error> {
+    let is_set = |dir: &Path| dir.join(super::adapters::FILE).is_file();
+    let what = if let Ok(Some(_)) = super::hypernet::resolve(path) {
+        "a hyper-network, not a LoRA"
+    } else if let Ok(Some(_)) = hf::resolve_dir(path, super::adapters::FILE, is_set) {
+        "bottleneck adapters, not a LoRA"
+    } else {
+        return None;
+    };
+    Some(Error::artifact(what).at(path).hint("name them with `--adapters`"))
 }
 
 /// `model.encoder.layers.3.self_attn.q_proj` of side, layer and module.

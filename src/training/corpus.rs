@@ -204,6 +204,16 @@ impl Corpus {
     pub fn num_examples(&self) -> usize {
         self.directions.iter().map(|d| d.examples.len()).sum()
     }
+    /// Tokens of all sentences that a lane has, each counted once.
+    pub fn num_tokens(&self) -> usize {
+        let mut is_used = vec![false; self.offsets.len() - 1];
+        for e in self.directions.iter().flat_map(|d| &d.examples) {
+            is_used[e.src as usize] = true;
+            is_used[e.tgt as usize] = true;
+        }
+        let used = (0u32..).zip(&is_used).filter(|(_, used)| **used);
+        used.map(|(i, _)| self.sentence_len(i)).sum()
+    }
     pub fn has_weights(&self) -> bool {
         self.any_weight
     }

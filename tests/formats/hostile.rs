@@ -1,17 +1,23 @@
 //! Readers meet any bytes: an error or a value, never a panic, never memory beyond the file's
 //! size. `tests/fuzz` runs the same entry points under a coverage-guided fuzzer.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use isogloss::formats::adapters::{
+    AdapterDir, AdapterSetConfig, AdapterWeights, AdapterWriter, Layout, NormPlace, Position, Site,
+};
 use isogloss::formats::hf::read_json;
+use isogloss::formats::hypernet::HyperConfig;
 use isogloss::formats::lora::LoraFiles;
 use isogloss::formats::neuron_masks::{GroupMasks, NeuronMasks};
 use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
-use isogloss::formats::placement::Placement;
+use isogloss::formats::placement::{Index, Placement, SHARED};
 use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::TensorFile;
 use isogloss::io::Input;
+use isogloss::methods::hyper::{HyperInit, HyperNetwork};
 use isogloss::methods::lora::LoraSet;
 use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::{Checkpoint, ModelConfig};
@@ -130,6 +136,115 @@ fn the_placement_of_the_hostile_tests_is_a_good_one() {
     assert_eq!(Placement::read(&path).unwrap(), placement);
 }
 
+fn written_hypernet(dir: &Path) {
+    let rows: serde_json::Map<String, serde_json::Value> =
+        ["source.de", "target.en", "layer.encoder.layers.0.layer", "layer.decoder.layers.0.layer"]
+            .into_iter()
+            .map(|key| (key.to_string(), serde_json::json!({"updates": 1})))
+            .collect();
+    let config: HyperConfig = serde_json::from_value(serde_json::json!({
+        "kind": "hyper-adapters", "d_model": 4, "encoder_layers": 1, "decoder_layers": 1,
+        "bottleneck": 2, "positions": ["layer"], "norm": "before", "affine": "generated",
+        "encoder_inputs": ["source", "layer"], "decoder_inputs": ["target", "layer"],
+        "embedding_dim": 3, "layer_embedding_dim": 3, "hidden": 5, "blocks": 1,
+        "rescale": true, "rows": rows,
+    }))
+    .unwrap();
+    let network = HyperNetwork::create(config, HyperInit::Xavier, 1).unwrap();
+    network.write(dir, &Provenance::default()).unwrap();
+}
+
+/// One adapter for all directions, in a bank or in a directory of AdapterHub's layout.
+fn written_adapters(dir: &Path, layout: Layout) {
+    let layer = || BTreeMap::from([("layer".to_string(), Index::Shared)]);
+    let config = AdapterSetConfig {
+        d_model: 4,
+        norm: NormPlace::Before,
+        affine: true,
+        placement: Placement {
+            encoder: vec![layer()],
+            decoder: vec![layer()],
+            adapters: [SHARED.to_string()].into(),
+            ..Placement::default()
+        },
+    };
+    let sites = Side::BOTH.map(|side| (Site { side, layer: 0, position: Position::Layer }, 2));
+    let shapes = BTreeMap::from([(SHARED.to_string(), BTreeMap::from(sites))]);
+    let provenance = Provenance::default();
+    let mut writer =
+        AdapterWriter::create(dir, &config, layout, &shapes, "base", &provenance).unwrap();
+    while writer.next().is_some() {
+        let weights = AdapterWeights {
+            down: vec![0.1; 8],
+            down_bias: vec![0.2; 2],
+            up: vec![0.3; 8],
+            up_bias: vec![0.4; 4],
+            norm: Some((vec![1.0; 4], vec![0.0; 4])),
+        };
+        writer.push(&weights).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn read_adapters(dir: &Path) -> isogloss::error::Result<()> {
+    let set = AdapterDir::open(dir, 4, 1, 1)?;
+    for (name, sites) in set.shapes() {
+        for site in sites.keys() {
+            set.weights(name, *site)?;
+        }
+    }
+    Ok(())
+}
+
+/// All files below a directory, relative to it.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut dirs = vec![dir.to_path_buf()];
+    while let Some(d) = dirs.pop() {
+        for entry in std::fs::read_dir(d).unwrap().map(|e| e.unwrap().path()) {
+            match entry.is_dir() {
+                true => dirs.push(entry),
+                false => files.push(entry.strip_prefix(dir).unwrap().to_path_buf()),
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Changes some bytes of a file, or cuts it off.
+fn damage(path: &Path, changes: &[(prop::sample::Index, u8)], cut: Option<prop::sample::Index>) {
+    let mut bytes = std::fs::read(path).unwrap();
+    for (at, value) in changes {
+        let at = at.index(bytes.len());
+        bytes[at] = *value;
+    }
+    if let Some(cut) = cut {
+        bytes.truncate(cut.index(bytes.len()));
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+type Write = fn(&Path);
+type Read = fn(&Path) -> isogloss::error::Result<()>;
+
+/// What is written and how it is read.
+const SETS: [(Write, Read); 3] = [
+    (written_hypernet, |dir| HyperNetwork::read(dir).map(|_| ())),
+    (|dir| written_adapters(dir, Layout::Bank), read_adapters),
+    (|dir| written_adapters(dir, Layout::AdapterHub), read_adapters),
+];
+
+#[test]
+fn undamaged_adapters_and_hyper_networks_read() {
+    for (write, read) in SETS {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path());
+        read(dir.path()).unwrap();
+        assert!(files_below(dir.path()).len() >= 2);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -173,6 +288,25 @@ proptest! {
         read_lora("adapter_config.json", &config);
         read_lora("adapter_model.safetensors", &weights);
         read_lora("placement.json", &placement);
+    }
+
+    #[test]
+    fn damaged_adapters_and_hyper_networks(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        for (write, read) in SETS {
+            let whole = tempfile::tempdir().unwrap();
+            write(whole.path());
+            for file in files_below(whole.path()) {
+                let before = std::fs::read(whole.path().join(&file)).unwrap();
+                damage(&whole.path().join(&file), &changes, cut);
+                if let Err(e) = read(whole.path()) {
+                    prop_assert_eq!(e.exit_code() as i32, 4, "{:?}: {}", file, e);
+                }
+                std::fs::write(whole.path().join(&file), before).unwrap();
+            }
+        }
     }
 
     /// What reads must be whole: it can be written again.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::exit::Outcome;
 use crate::model::Checkpoint;
 use crate::model::checkpoint::parameter_shapes;
-use crate::training::Corpus;
+use crate::training::{Corpus, Task};
 
 /// What a run would work on.
 pub struct Plan<'a> {
@@ -47,13 +47,21 @@ pub fn dry_run(
     for (what, c) in plan.corpora {
         let Some(c) = c else { continue };
         out.line(&format!(
-            "{what}: {} pairs, {} tokens, {} directions",
+            "{what}: {} {}, {} tokens, {} directions",
             c.num_examples(),
-            c.summary.num_tokens,
+            match c.directions.iter().all(|d| d.task == Task::Translation) {
+                true => "pairs",
+                false => "examples",
+            },
+            c.num_tokens(),
             c.directions.len()
         ))?;
         for d in &c.directions {
-            out.line(&format!("  {}: {} pairs", d.name(), d.examples.len()))?;
+            let unit = match d.task {
+                Task::Translation => "pairs",
+                Task::Denoising | Task::Tagging => "sentences",
+            };
+            out.line(&format!("  {}: {} {unit}", d.name(), d.examples.len()))?;
         }
     }
     // Weights, gradients and two moments in f32.

@@ -152,6 +152,11 @@ impl TaskArgs {
         Ok(())
     }
 
+    /// Texts of the tasks that are trained on.
+    pub fn train_texts(&self) -> impl Iterator<Item = &String> {
+        self.denoise.iter().chain(&self.tag)
+    }
+
     /// What the trainer needs for the tasks of a corpus.
     pub fn tasks(
         &self,

@@ -23,8 +23,8 @@ impl HyperNetwork {
     /// are read before any is replaced, so that two languages can change places.
     ///
     /// # Errors
-    /// Usage: a language twice. Data: a language without a vector, or one of a mixture without a
-    /// trained one in the same table.
+    /// Usage: a language twice, or one without a vector. Data: one of a mixture without a trained
+    /// vector in the same table.
     pub fn swap_languages(&mut self, swaps: &[(String, Mixture)]) -> Result<()> {
         let mut replaced = Vec::new();
         for (i, (name, mixture)) in swaps.iter().enumerate() {
@@ -54,7 +54,7 @@ impl HyperNetwork {
             tables.into_iter().flat_map(|table| self.config.languages(table)).collect();
         have.sort_unstable();
         have.dedup();
-        Error::data(format!("language `{name}` has no vector that could be replaced"))
+        Error::usage(format!("language `{name}` has no vector that could be replaced"))
             .expected(format!("one of {}", have.join(", ")))
             .suggest(name, have.iter().copied())
             .hint(format!("`--as \"{name}=0.5*A+0.5*B\"` gives it one"))
@@ -131,13 +131,13 @@ mod tests {
     #[test]
     fn what_cannot_be_replaced_is_refused_and_nothing_changes() {
         for (all, code, says) in [
-            (&["nl=de"][..], 3, "`nl` has no vector that could be replaced"),
+            (&["nl=de"][..], 2, "`nl` has no vector that could be replaced"),
             (&["de=nl"], 3, "`nl` has no vector"),
             (&["de=xx"], 3, "has had no update"),
             // `de` is a target too, which `en` is not.
             (&["de=en"], 3, "`en` has no vector as target"),
             (&["de=fr", "de=en"], 2, "`de` is replaced twice"),
-            (&["en=de", "zz=de"], 3, "`zz` has no vector"),
+            (&["en=de", "zz=de"], 2, "`zz` has no vector"),
         ] {
             let mut network = network();
             let before = network.vector("source", "en").unwrap();

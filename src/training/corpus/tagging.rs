@@ -115,24 +115,24 @@ impl Corpus {
         gathered: &mut Gathered,
     ) -> Result<()> {
         let before = self.tokens.len();
+        let place = |e: Error, line: u64| e.at(input.name()).line(line);
         let mut items: Vec<(&str, &[String])> = Vec::with_capacity(window.len());
-        let mut labels: Vec<Vec<u16>> = Vec::with_capacity(window.len());
+        let mut tags: Vec<&[String]> = Vec::with_capacity(window.len());
         for r in &window {
-            let place = |e: Error| e.at(input.name()).line(r.line);
+            let place = |e: Error| place(e, r.line);
             let missing = |field: &str| {
                 place(Error::data(format!("record has no `{field}`")).field(field))
                     .hint("a tagged sentence has lang, tokens and tags")
             };
             let lang = r.lang.as_deref().ok_or_else(|| missing("lang"))?;
             tokenizer.languages().id_of(lang).map_err(|e| place(e.field("lang")))?;
-            let tags = r.tags.as_ref().ok_or_else(|| missing("tags"))?;
+            tags.push(r.tags.as_ref().ok_or_else(|| missing("tags"))?);
             items.push((lang, &r.tokens));
-            labels.push(tags.iter().map(|t| set.id_of(t).map_err(place)).collect::<Result<_>>()?);
         }
         gathered.summary.num_records += window.len() as u64;
         let encoded = tokenizer.encode_words_batch(&items)?;
         for (i, mut e) in encoded.into_iter().enumerate() {
-            let (line, lang, labels) = (window[i].line, items[i].0, &labels[i]);
+            let (line, lang) = (window[i].line, items[i].0);
             let is_long = e.ids.len() > options.max_len;
             if is_long {
                 gathered.summary.num_long += 1;
@@ -140,13 +140,13 @@ impl Corpus {
                     OnLong::Skip => continue,
                     OnLong::Cut => e.cut(options.max_len),
                     OnLong::Error => {
-                        return Err(too_long(e.ids.len(), options.max_len)
-                            .at(input.name())
-                            .line(line));
+                        return Err(place(too_long(e.ids.len(), options.max_len), line));
                     }
                 }
             }
-            let of_tokens = labels_of_tokens(&e, labels);
+            // Only now: what is left out brings no tag into the set.
+            let labels = tags[i].iter().map(|t| set.id_of(t).map_err(|e| place(e, line)));
+            let of_tokens = labels_of_tokens(&e, &labels.collect::<Result<Vec<u16>>>()?);
             let words = of_tokens.iter().filter(|l| **l != IGNORED).count();
             if words == 0 {
                 // Every word was dropped, by the tokenizer or by the cut.
