@@ -98,6 +98,11 @@ impl Tape {
         Self { nodes: RefCell::new(Vec::new()), recording: false }
     }
 
+    /// Whether a backward pass will follow.
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
     pub(super) fn records(&self, inputs: &[Source]) -> bool {
         self.recording && inputs.iter().any(|s| *s != Source::Constant)
     }

@@ -55,6 +55,25 @@ impl LoadedAdapters {
     }
 }
 
+/// Whether a model was trained with adapters that lie beside it.
+pub fn are_beside(checkpoint: &Checkpoint) -> bool {
+    let dir = checkpoint.dir();
+    hypernet::is_hypernet(dir) || dir.join(crate::formats::adapters::FILE).is_file()
+}
+
+/// For commands whose result is a plain model.
+///
+/// # Errors
+/// Artifact: the model needs the adapters beside it.
+pub fn refuse_beside(checkpoint: &Checkpoint) -> Result<()> {
+    if !are_beside(checkpoint) {
+        return Ok(());
+    }
+    Err(Error::artifact("the model was trained with adapters, which a plain model does not hold")
+        .at(checkpoint.dir())
+        .hint("without them it is not the model that was trained"))
+}
+
 /// The directory of the hyper-network that a path stands for.
 ///
 /// # Errors
@@ -203,14 +222,16 @@ impl AdapterArgs {
         }
     }
 
-    /// The adapters of `--adapters`, or those that lie beside the model.
-    pub fn load(&self, checkpoint: &Checkpoint, any_base: bool) -> Result<Option<LoadedAdapters>> {
-        let beside = checkpoint.dir();
-        let carried =
-            hypernet::is_hypernet(beside) || beside.join(crate::formats::adapters::FILE).is_file();
+    /// The adapters of `--adapters`, or those that lie beside the model, for a task.
+    pub fn load(
+        &self,
+        checkpoint: &Checkpoint,
+        task: &str,
+        any_base: bool,
+    ) -> Result<Option<LoadedAdapters>> {
         let path = match &self.adapters {
             Some(path) => path.as_path(),
-            None if carried && !self.no_adapters => beside,
+            None if are_beside(checkpoint) && !self.no_adapters => checkpoint.dir(),
             None => {
                 return match self.of_vectors() {
                     None => Ok(None),
@@ -239,6 +260,13 @@ impl AdapterArgs {
         let bank = AdapterDir::open(&dir, c.d_model, c.encoder_layers, c.decoder_layers)?;
         if !any_base {
             check_base(bank.base_model_sha256(), &dir, checkpoint)?;
+        }
+        if let Some(own) = bank.config().task.as_ref().filter(|own| *own != task) {
+            return Err(Error::artifact("the adapters were made for another task")
+                .at(&dir)
+                .found(own.clone())
+                .expected(task)
+                .hint(format!("`isogloss gen-adapters --task {task}` makes those of this one")));
         }
         let sha256 = bank.sha256()?;
         let source = AdapterSource::Bank(Box::new(AdapterBank::new(bank)));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::Context;
+use crate::commands::adapters::refuse_beside;
 use crate::commands::masks::MaskArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
@@ -62,6 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     })?;
     refuse_existing(&args.output, context.force)?;
     let checkpoint = Checkpoint::open(&args.model)?;
+    refuse_beside(&checkpoint)?;
     let masks = args.neuron_masks.load_or_carried(&checkpoint)?.ok_or_else(|| {
         Error::usage("nothing makes this model smaller")
             .flag("--masks")

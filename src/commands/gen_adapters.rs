@@ -20,6 +20,7 @@ use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout};
 use crate::methods::hyper::{ExportPlan, HyperNetwork};
 use crate::model::Checkpoint;
 use crate::records::{AdapterRecord, round6};
+use crate::training::Task;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -71,6 +72,10 @@ pub struct Args {
     #[arg(long = "as", value_name = "LANG=MIXTURE", help_heading = "Languages")]
     pub mixtures: Vec<String>,
 
+    /// The task they are for; those of tagging are for the encoder alone
+    #[arg(long, value_enum, default_value = "translation", help_heading = "Languages")]
+    pub task: Task,
+
     /// How adapters lie in the directory
     #[arg(long, value_enum, default_value = "bank", help_heading = "Output")]
     pub layout: Layout,
@@ -121,7 +126,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         None => None,
         Some(target) => {
             let directions = directions(args, context, &network)?;
-            let plan = network.plan_export(&directions).map_err(|e| {
+            let task = (args.task.name(), args.task.sides());
+            let plan = network.plan_export(task, &directions).map_err(|e| {
                 if args.direction.is_empty() { e } else { of_flag("--direction")(e) }
             })?;
             Some((target, plan))
@@ -198,7 +204,7 @@ fn export(
         let sites: Vec<Site> = sites.keys().copied().collect();
         let of = plan.languages.get(name);
         let (src, tgt) = of.map_or((None, None), |(s, t)| (s.as_deref(), t.as_deref()));
-        let adapters = network.export((src, tgt), &sites)?;
+        let adapters = network.export(args.task.name(), (src, tgt), &sites)?;
         for (site, weights) in sites.iter().zip(&adapters) {
             writer.push(weights)?;
             if !text {

@@ -159,6 +159,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .at(checkpoint.dir()),
         );
     }
+    if super::adapters::are_beside(&checkpoint) {
+        context.report.warning(
+            &Error::artifact(
+                "the model was trained with adapters; its neurons are counted without",
+            )
+            .at(checkpoint.dir()),
+        );
+    }
     let model = InferenceModel::from_checkpoint(&checkpoint)?;
     let profile = ProfileOptions {
         counting: args.counting(),

@@ -129,7 +129,7 @@ struct Loaded {
 impl Loaded {
     fn new(args: &Args, checkpoint: &Checkpoint, context: &Context) -> Result<Self> {
         let lora = args.lora.load(checkpoint, context)?;
-        let adapters = args.adapters.load(checkpoint, args.lora.allow_base_mismatch)?;
+        let adapters = args.adapters.load(checkpoint, "tagging", args.lora.allow_base_mismatch)?;
         args.lora.refuse_idle(adapters.is_some())?;
         let carried = lora.as_ref().and_then(LoadedLora::masks);
         let carried = carried.or_else(|| adapters.as_ref().and_then(LoadedAdapters::masks));

@@ -36,8 +36,8 @@ use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
     Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
-    Sampler, SamplerSettings, Session, SessionOptions, Trainer, TrainerOptions, is_trained,
-    read_moments, trained_parameters,
+    Sampler, SamplerSettings, Session, SessionOptions, TagHead, Trainer, TrainerOptions,
+    is_trained, read_moments, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
@@ -45,9 +45,12 @@ use method::NewMethod;
 use observer::TrainObserver;
 use resume::{Identity, open_run};
 use scorer::ValidMetrics;
+use task_args::Half;
 
 /// Width of adapters, unless it is given.
 const DEFAULT_BOTTLENECK: usize = 64;
+/// Of adapters or a hyper-network: 16 GiB, and as much for each of gradients and both moments.
+const MAX_PARAMS: usize = 1 << 32;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
@@ -79,11 +82,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     config.attention_dropout = args.attention_dropout.unwrap_or(config.attention_dropout);
     config.activation_dropout = args.activation_dropout.unwrap_or(config.activation_dropout);
 
+    let learns_rows = !args.adapters.new_language.is_empty();
     let mut corpus = read_corpus(args, context, &args.train, &tokenizer, &base, "train")?;
-    args.tasks.read(args, context, &mut corpus, (&tokenizer, &base), None)?;
+    let head = args.tasks.head_to_begin_from(args, &base)?;
+    // Rows of new languages are learned for the tags there are.
+    let known = head.as_ref().filter(|_| learns_rows).map(TagHead::tags);
+    args.tasks.read(args, context, &mut corpus, (&tokenizer, &base), (Half::Train, known))?;
     let corpus = Arc::new(corpus);
     let mut valid = read_corpus(args, context, &args.valid, &tokenizer, &base, "valid")?;
-    args.tasks.read(args, context, &mut valid, (&tokenizer, &base), Some(&corpus.tags))?;
+    let tags = (Half::HeldOut, Some(&*corpus.tags));
+    args.tasks.read(args, context, &mut valid, (&tokenizer, &base), tags)?;
     let valid = (!valid.directions.is_empty()).then_some(valid);
     let parts = direction_parts(masks.as_ref(), &base, &[Some(&corpus), valid.as_ref()])?;
     let carried = weights.as_ref().unwrap_or(&base).dir().join(CARRIED);
@@ -177,7 +185,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     };
     let slots = trained_parameters(&set, method.as_deref(), None).count();
-    let mut tasks = args.tasks.tasks(&corpus, &tokenizer, &base, context, slots)?;
+    let head = (head.as_ref(), !learns_rows);
+    let mut tasks = args.tasks.tasks(&corpus, (&tokenizer, &base), context, head, slots)?;
     if let Some(dir) = &latest {
         if let Some(method) = &mut method {
             method.restore(dir)?;

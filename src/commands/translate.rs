@@ -310,7 +310,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
     }
     let lora = args.lora.load(&checkpoint, context)?;
-    let adapters = args.adapters.load(&checkpoint, args.lora.allow_base_mismatch)?;
+    let adapters = args.adapters.load(&checkpoint, "translation", args.lora.allow_base_mismatch)?;
     args.lora.refuse_idle(adapters.is_some())?;
     let carried = lora.as_ref().and_then(LoadedLora::masks);
     let carried = carried.or_else(|| adapters.as_ref().and_then(LoadedAdapters::masks));

@@ -138,6 +138,9 @@ pub struct HyperConfig {
     /// Layer `i` of the encoder and of the decoder have one vector, as the published code has it.
     #[serde(default)]
     pub shared_layer_ids: bool,
+    /// Sides whose adapters have had an update; none where nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_sides: Option<BTreeSet<Side>>,
     /// All vectors, by table and key: `source.de`, `task.translation`.
     pub rows: BTreeMap<String, Row>,
     /// Fingerprint of the model it belongs to; none for the model it lies beside.

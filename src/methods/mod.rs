@@ -13,5 +13,5 @@ mod provider;
 pub use adapter_bank::AdapterBank;
 pub use compact::CompactModel;
 pub use neuron_masks::{MaskProvider, MaskUse, UnknownDirection};
-pub use placed::{LayerUse, SetUse, UnknownLanguage, placement_for};
+pub use placed::{LayerUse, SetUse, UnknownLanguage, placement_for, users as placed_users};
 pub use provider::{AdapterSource, DirectionUse, LayerKey, Provider};

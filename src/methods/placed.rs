@@ -34,6 +34,8 @@ pub struct LayerUse {
     pub(super) target: Option<String>,
     pub(super) direction: Option<String>,
     pub(super) shared: bool,
+    /// From a hyper-network: unlike a layer of the base model, also where no language matters.
+    pub(super) generated: bool,
 }
 
 impl LayerUse {
@@ -122,6 +124,21 @@ impl Placement {
         })
     }
 
+    /// What text of one language uses where the decoder takes no part, and so asks for nothing.
+    ///
+    /// # Errors
+    /// As of [`Placement::choose`].
+    pub fn choose_encoder(
+        &self,
+        what: &str,
+        lang: &str,
+        unknown: UnknownLanguage,
+    ) -> Result<SetUse> {
+        let mut own = self.clone();
+        own.decoder.iter_mut().for_each(BTreeMap::clear);
+        own.choose(what, lang, lang, unknown)
+    }
+
     fn language(
         &self,
         what: &str,
@@ -170,13 +187,15 @@ impl Placement {
     }
 }
 
-/// The languages and adapters that directions need. `adapter_of` names the adapter of a language.
+/// The languages and adapters that directions need, and languages of which only the encoder reads.
+/// `adapter_of` names the adapter of a language.
 ///
 /// # Errors
 /// A name that cannot be a directory's.
 pub fn placement_for(
     mut placement: Placement,
     directions: &[(String, String)],
+    encoded: &[String],
     adapter_of: &dyn Fn(&str) -> Result<String>,
 ) -> Result<Placement> {
     let indices: BTreeSet<&'static str> =
@@ -185,14 +204,14 @@ pub fn placement_for(
     let mixed = has("mixed");
     let mut languages: BTreeMap<String, Language> = BTreeMap::new();
     if has("source") || has("target") || has("direction") || mixed {
-        for (src, tgt) in directions {
-            for (code, is_source) in [(src, true), (tgt, false)] {
-                let adapter = adapter_of(code)?;
-                let entry = Language { adapter, source: false, target: false };
-                let language = languages.entry(code.clone()).or_insert(entry);
-                language.source |= is_source;
-                language.target |= !is_source;
-            }
+        let sources = directions.iter().map(|d| &d.0).chain(encoded).map(|l| (l, true));
+        let targets = directions.iter().map(|d| (&d.1, false));
+        for (code, is_source) in sources.chain(targets) {
+            let adapter = adapter_of(code)?;
+            let entry = Language { adapter, source: false, target: false };
+            let language = languages.entry(code.clone()).or_insert(entry);
+            language.source |= is_source;
+            language.target |= !is_source;
         }
     }
     let mut adapters = BTreeSet::new();
@@ -214,7 +233,8 @@ pub fn placement_for(
     if has("direction") {
         // Named by the adapters of both languages: `de-en`, `Romance-en`.
         let mut owner: BTreeMap<String, (String, String)> = BTreeMap::new();
-        for (src, tgt) in directions {
+        let both = encoded.iter().map(|l| (l, l));
+        for (src, tgt) in directions.iter().map(|(s, t)| (s, t)).chain(both) {
             let (s, t) = (languages[src].adapter.clone(), languages[tgt].adapter.clone());
             let name = format!("{s}-{t}");
             check_name(&name)?;

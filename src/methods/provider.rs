@@ -1,7 +1,5 @@
 //! What a direction does differently, from all the parts a model runs with.
 
-use std::collections::BTreeMap;
-
 use super::AdapterBank;
 use super::hyper::{HyperNetwork, TRANSLATION};
 use super::lora::LoraSet;
@@ -11,7 +9,6 @@ use crate::autograd::Tape;
 use crate::error::Result;
 use crate::formats::hypernet::Factor;
 use crate::formats::neurons::Side;
-use crate::formats::placement::Placement;
 use crate::model::{DirectionParts, ModelConfig, Noise};
 
 /// Where bottleneck adapters come from.
@@ -31,7 +28,12 @@ impl AdapterSource {
         match self {
             Self::Bank(bank) => bank.choose(src, tgt, unknown),
             Self::Hyper(network) => match network.choose(TRANSLATION, src, tgt) {
-                Err(_) if unknown == UnknownLanguage::Base => Ok(SetUse::default()),
+                Err(_)
+                    if unknown == UnknownLanguage::Base
+                        && knows(network, TRANSLATION, &Side::BOTH) =>
+                {
+                    Ok(SetUse::default())
+                }
                 chosen => chosen,
             },
         }
@@ -51,17 +53,17 @@ impl AdapterSource {
     ) -> Result<DirectionParts> {
         match self {
             Self::Bank(bank) => {
-                let placement = encoder_of(&bank.dir().config().placement);
-                self.parts(&placement.choose("adapter", lang, lang, unknown)?, config)
+                let placement = &bank.dir().config().placement;
+                self.parts(&placement.choose_encoder("adapter", lang, unknown)?, config)
             }
             Self::Hyper(network) => {
                 let (sides, langs) = ([Side::Encoder], (lang, lang));
-                match network.check_sides(task, langs, &sides, &|_| false) {
+                match network.check_trained(task, langs, &sides) {
                     Ok(()) => {
                         let (tape, noise) = (Tape::disabled(), Noise::none());
                         network.parts_for(&tape, &noise, task, langs, &sides)
                     }
-                    Err(_) if unknown == UnknownLanguage::Base && knows(network, task) => {
+                    Err(_) if unknown == UnknownLanguage::Base && knows(network, task, &sides) => {
                         Ok(DirectionParts::none(config))
                     }
                     Err(e) => Err(e),
@@ -79,18 +81,11 @@ impl AdapterSource {
     }
 }
 
-/// A placement in which decoder layers ask for nothing.
-fn encoder_of(placement: &Placement) -> Placement {
-    let mut own = placement.clone();
-    own.decoder.iter_mut().for_each(BTreeMap::clear);
-    own
-}
-
-/// Whether the encoder can be told of a task. That it cannot is no matter of languages, which a base
+/// Whether sides can be told of a task. That they cannot is no matter of languages, which a base
 /// model could stand in for.
-fn knows(network: &HyperNetwork, task: &str) -> bool {
-    !network.config.inputs(Side::Encoder).contains(&Factor::Task)
-        || network.vector(Factor::Task.name(), task).is_ok()
+fn knows(network: &HyperNetwork, task: &str, sides: &[Side]) -> bool {
+    let asks = |side: &Side| network.config.inputs(*side).contains(&Factor::Task);
+    !sides.iter().any(asks) || network.vector(Factor::Task.name(), task).is_ok()
 }
 
 /// Masks, LoRA and adapters, each or none.
@@ -165,7 +160,7 @@ impl Provider {
             None => DirectionParts::none(config),
         };
         if let Some((set, unknown)) = &self.lora {
-            let used = encoder_of(&set.placement).choose("LoRA", lang, lang, *unknown)?;
+            let used = set.placement.choose_encoder("LoRA", lang, *unknown)?;
             parts.add(set.parts(&used, &|_, _, _| None));
         }
         if let Some((source, unknown)) = &self.adapters {

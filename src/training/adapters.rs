@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::parts::{Mean, TrainedParts, number};
-use super::task::Task;
+use super::parts::{Mean, TrainedParts, number, uses_of};
+use super::task::{Task, TaskLane};
 use crate::autograd::{Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::formats::adapters::{AdapterDir, AdapterWriter, Layout};
@@ -19,23 +19,23 @@ pub struct AdapterTraining {
     set: AdapterSet,
     depth: (usize, usize),
     base_model: String,
-    uses: BTreeMap<Direction, SetUse>,
+    uses: BTreeMap<TaskLane, SetUse>,
 }
 
 impl AdapterTraining {
-    /// Gives all parameters gradient slots from `first_slot` on. `directions` come with what to do
-    /// where they have no adapter. `base_model` is the model's name.
+    /// Gives all parameters gradient slots from `first_slot` on. `lanes` come with what to do where
+    /// they have no adapter. `base_model` is the model's name.
     pub fn new(
         mut set: AdapterSet,
-        directions: impl Iterator<Item = (Direction, UnknownLanguage)>,
+        lanes: impl Iterator<Item = (TaskLane, UnknownLanguage)>,
         model: &ModelConfig,
         base_model: String,
         first_slot: usize,
     ) -> Result<Self> {
         let mut uses = BTreeMap::new();
-        for (d, unknown) in directions {
-            let used = set.choose(&d.src_lang, &d.tgt_lang, unknown)?;
-            uses.insert(d, used);
+        for ((task, d), unknown) in lanes {
+            let used = uses_of(&set.config.placement, "adapter", (task, &d), unknown)?;
+            uses.insert((task, d), used);
         }
         number(set.parameters_mut(), first_slot);
         let depth = (model.encoder_layers, model.decoder_layers);
@@ -57,11 +57,11 @@ impl TrainedParts for AdapterTraining {
         &self,
         _tape: &Tape,
         _noise: &Noise,
-        _task: Task,
+        task: Task,
         direction: &Direction,
         parts: &mut DirectionParts,
     ) -> Result<()> {
-        let used = self.uses.get(direction).ok_or_else(|| {
+        let used = self.uses.get(&(task, direction.clone())).ok_or_else(|| {
             Error::bug(format!("no adapters were chosen for direction {direction}"))
         })?;
         parts.add(self.set.parts(used)?);

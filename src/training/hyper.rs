@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::Tensor;
 
 use super::parts::{Mean, TrainedParts};
-use super::task::Task;
+use super::task::{Task, TaskLane};
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::formats::neurons::Side;
@@ -16,8 +19,10 @@ use crate::text::Direction;
 
 pub struct HyperTraining {
     network: HyperNetwork,
-    /// Directions of held-out text that the base model stands in for.
-    without: BTreeSet<Direction>,
+    /// Held-out text that the base model stands in for.
+    without: BTreeSet<TaskLane>,
+    /// Sides that a batch of this update ran.
+    ran: Mutex<BTreeSet<Side>>,
 }
 
 impl HyperTraining {
@@ -25,23 +30,20 @@ impl HyperTraining {
     pub fn new(
         mut network: HyperNetwork,
         trained: impl Fn(&str) -> bool,
-        without: BTreeSet<Direction>,
+        without: BTreeSet<TaskLane>,
         first_slot: usize,
     ) -> Self {
         let mut slots = first_slot..;
         for p in network.parameters_mut() {
             p.slot = if trained(&p.name) { slots.next() } else { None };
         }
-        Self { network, without }
+        Self { network, without, ran: Mutex::default() }
     }
 }
 
-/// The sides a task runs.
-fn sides(task: Task) -> &'static [Side] {
-    match task {
-        Task::Translation | Task::Denoising => &Side::BOTH,
-        Task::Tagging => &[Side::Encoder],
-    }
+/// Whether a gradient moves anything: text of weight 0 gives zeros.
+fn is_moved(gradient: &Tensor) -> Result<bool> {
+    Ok(values(gradient)?.iter().any(|g| *g != 0.0))
 }
 
 impl TrainedParts for HyperTraining {
@@ -57,22 +59,33 @@ impl TrainedParts for HyperTraining {
         direction: &Direction,
         parts: &mut DirectionParts,
     ) -> Result<()> {
-        if self.without.contains(direction) {
+        if self.without.contains(&(task, direction.clone())) {
             return Ok(());
         }
+        if tape.is_recording() {
+            self.ran.lock().unwrap_or_else(PoisonError::into_inner).extend(task.sides());
+        }
         let langs = (direction.src_lang.as_str(), direction.tgt_lang.as_str());
-        parts.add(self.network.parts_for(tape, noise, task.name(), langs, sides(task))?);
+        parts.add(self.network.parts_for(tape, noise, task.name(), langs, task.sides())?);
         Ok(())
     }
 
-    /// Counts the updates of each vector: one without any is never used in silence.
+    /// Counts the updates of each vector, and remembers which sides had any: what had none is never
+    /// used in silence.
     fn end_step(&mut self, gradients: &Gradients) -> Result<()> {
-        let updated: Vec<String> = self
-            .network
-            .parameters()
-            .filter(|p| p.slot.is_some_and(|s| gradients.get(s).is_some()))
-            .filter_map(|p| p.name.strip_prefix("embedding.").map(str::to_string))
-            .collect();
+        let ran = self.ran.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trained) = &mut self.network.config.trained_sides {
+            trained.append(ran);
+        }
+        let mut updated = Vec::new();
+        for p in self.network.parameters() {
+            let (Some(key), Some(slot)) = (p.name.strip_prefix("embedding."), p.slot) else {
+                continue;
+            };
+            if gradients.get(slot).map(is_moved).transpose()? == Some(true) {
+                updated.push(key.to_string());
+            }
+        }
         for key in updated {
             if let Some(row) = self.network.config.rows.get_mut(&key) {
                 row.updates += 1;
@@ -88,13 +101,10 @@ impl TrainedParts for HyperTraining {
     fn restore(&mut self, dir: &Path) -> Result<()> {
         let from = HyperNetwork::read(dir)?;
         let taken = self.network.take_from(&from)?;
-        if taken != self.network.parameters().count() {
-            return Err(
-                Error::artifact("the hyper-network is not the one that was being trained").at(dir)
-            );
+        if taken == self.network.parameters().count() {
+            return Ok(());
         }
-        self.network.config.rows = from.config.rows;
-        Ok(())
+        Err(Error::artifact("the hyper-network is not the one that was being trained").at(dir))
     }
 
     fn average(&mut self, dirs: &[PathBuf]) -> Result<()> {

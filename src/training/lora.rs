@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::parts::{Mean, TrainedParts};
-use super::task::Task;
+use super::parts::{Mean, TrainedParts, uses_of};
+use super::task::{Task, TaskLane};
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::formats::lora::LoraFiles;
@@ -32,25 +32,25 @@ pub struct LoraTraining {
     pub masks: PruneMasks,
     shapes: Shapes,
     base_model: String,
-    uses: BTreeMap<Direction, SetUse>,
+    uses: BTreeMap<TaskLane, SetUse>,
 }
 
 impl LoraTraining {
-    /// Gives all parameters gradient slots from `first_slot` on. `directions` come with what to do
-    /// where they have no LoRA. `base_model` is the model's name.
+    /// Gives all parameters gradient slots from `first_slot` on. `lanes` come with what to do where
+    /// they have no LoRA. `base_model` is the model's name.
     pub fn new(
         mut set: LoraSet,
         mut gates: Option<Gates>,
         pruning: Option<Pruning>,
-        directions: impl Iterator<Item = (Direction, UnknownLanguage)>,
+        lanes: impl Iterator<Item = (TaskLane, UnknownLanguage)>,
         (shapes, base_model): (Shapes, String),
         first_slot: usize,
     ) -> Result<Self> {
         let mut slots = first_slot..;
         let mut uses = BTreeMap::new();
-        for (d, unknown) in directions {
-            let used = set.choose(&d.src_lang, &d.tgt_lang, unknown)?;
-            uses.insert(d, used);
+        for ((task, d), unknown) in lanes {
+            let used = uses_of(&set.placement, "LoRA", (task, &d), unknown)?;
+            uses.insert((task, d), used);
         }
         let logits = gates.iter_mut().flat_map(|g| g.logits.values_mut());
         for p in set.parameters_mut().chain(logits) {
@@ -118,13 +118,13 @@ impl TrainedParts for LoraTraining {
         &self,
         tape: &Tape,
         _noise: &Noise,
-        _task: Task,
+        task: Task,
         direction: &Direction,
         parts: &mut DirectionParts,
     ) -> Result<()> {
         let used = self
             .uses
-            .get(direction)
+            .get(&(task, direction.clone()))
             .ok_or_else(|| Error::bug(format!("no LoRA was chosen for direction {direction}")))?;
         let weights = self.gates.as_ref().map(|g| g.weights(tape)).transpose()?;
         let own = self.set.parts(used, &|side, layer, module| {

@@ -31,7 +31,7 @@ pub use hyper::HyperTraining;
 pub use lora::{LEARNED, LoraTraining};
 pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
-pub use parts::TrainedParts;
+pub use parts::{TrainedParts, uses_of};
 pub use run_dir::{
     Best, Content, ModelSource, RunDir, RunState, copy_side_files, read_moments, read_state,
     write_model,
@@ -41,6 +41,6 @@ pub use schedule::{LrSchedule, ScheduleKind};
 pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};
 pub use settings::{HARMLESS, Settings, differences};
 pub use tagging::{TAG_HEAD, TagHead};
-pub use task::Task;
+pub use task::{Task, TaskLane};
 pub use trainer::{Extras, StepReport, Tasks, Trainer, TrainerOptions, trained_parameters};
 pub use validation::{DirectionLoss, TaskLoss, ValidationLoss, ValidationOptions, validate};

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use super::task::Task;
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
+use crate::formats::neurons::Side;
+use crate::formats::placement::Placement;
 use crate::formats::provenance::Provenance;
 use crate::kernels::storage::change;
+use crate::methods::{SetUse, UnknownLanguage};
 use crate::model::{DirectionParts, Noise};
 use crate::records::{LoraPrune, TrainingRecord};
 use crate::text::Direction;
@@ -82,6 +85,19 @@ impl Mean {
             })?;
         }
         Ok(())
+    }
+}
+
+/// What a task's text uses of a set: of the encoder alone, where the decoder takes no part.
+pub fn uses_of(
+    placement: &Placement,
+    what: &str,
+    (task, d): (Task, &Direction),
+    unknown: UnknownLanguage,
+) -> Result<SetUse> {
+    match task.sides() {
+        [Side::Encoder] => placement.choose_encoder(what, &d.src_lang, unknown),
+        _ => placement.choose(what, &d.src_lang, &d.tgt_lang, unknown),
     }
 }
 

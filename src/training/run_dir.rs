@@ -17,10 +17,10 @@ use super::settings::Settings;
 use super::tagging::{TAG_HEAD, TagHead};
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
-use crate::formats::adapters::BANK;
+use crate::formats::adapters::{self, BANK};
 use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
-use crate::formats::{hf, hypernet, peft};
+use crate::formats::{hf, hypernet, peft, placement};
 use crate::io::{AtomicDir, LockFile, write_bytes};
 use crate::kernels::storage::values;
 use crate::model::{ModelConfig, ParameterSet};
@@ -172,7 +172,7 @@ impl RunDir {
             let path = dir.path().join(OPTIMIZER);
             let model = content.model.into_iter().flat_map(|(_, set)| set.trainable());
             let method = content.method.into_iter().flat_map(TrainedParts::parameters);
-            let head = content.tag_head.into_iter().flat_map(TagHead::parameters);
+            let head = content.tag_head.into_iter().flat_map(TagHead::trained);
             write_moments(&path, model.chain(method).chain(head), optimizer, provenance)?;
         }
         if let Some(state) = state {
@@ -350,14 +350,17 @@ pub fn write_model(
     safetensors::write(&dir.join(hf::WEIGHTS), &entries, &provenance.metadata("model"), true)
 }
 
-/// Tokenizer and generation files, whatever their names; not weights, not run state.
+/// Tokenizer and generation files, whatever their names; not weights, not run state, nor what says
+/// how weights that are not copied fit together.
 pub fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
     let entries = fs::read_dir(from).map_err(|e| Error::io("read", from, e))?;
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         let weights = [".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".index.json"];
-        let skip = name == hf::CONFIG
+        let of_weights =
+            [hf::CONFIG, hypernet::FILE, adapters::FILE, placement::FILE, peft::CONFIG];
+        let skip = of_weights.contains(&name.as_str())
             || name == STATE
             || name.starts_with('.')
             || weights.iter().any(|w| name.ends_with(w))

@@ -75,6 +75,10 @@ impl TagHead {
     pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
         [&self.weight, &self.bias].into_iter()
     }
+    /// All of them that are trained.
+    pub fn trained(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters().filter(|p| p.is_trainable())
+    }
     pub fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
         [&mut self.weight, &mut self.bias].into_iter()
     }
@@ -143,6 +147,28 @@ impl TagHead {
             change(&p.tensor, |t| t.copy_from_slice(&v))?;
         }
         Ok(())
+    }
+
+    /// Takes the rows of another head's tags that this one has too; returns how many.
+    ///
+    /// # Errors
+    /// Artifact: a head for another width.
+    pub fn take_from(&mut self, other: &Self) -> Result<usize> {
+        let (_, width) = self.weight.tensor.dims2()?;
+        let (from, from_bias) = (values(&other.weight.tensor)?, values(&other.bias.tensor)?);
+        if from.len() != other.tags.len() * width {
+            return Err(Error::artifact("the tag head is for a model of another width"));
+        }
+        let rows: Vec<(usize, usize)> = (0..self.tags.len())
+            .filter_map(|own| Some((own, other.tags.iter().position(|t| *t == self.tags[own])?)))
+            .collect();
+        change(&self.weight.tensor, |w| {
+            for (own, there) in &rows {
+                w[own * width..][..width].copy_from_slice(&from[there * width..][..width]);
+            }
+        })?;
+        change(&self.bias.tensor, |b| rows.iter().for_each(|(own, i)| b[*own] = from_bias[*i]))?;
+        Ok(rows.len())
     }
 
     /// Takes the mean of checkpoints' values.

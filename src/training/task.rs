@@ -2,21 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::formats::neurons::Side;
 use crate::text::Direction;
 
 /// The order is that of records and reports.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Task {
+    /// Text into another language
     #[default]
     Translation,
-    /// A sentence from a damaged copy of itself.
+    /// A sentence from a damaged copy of itself
     Denoising,
-    /// A tag (such as the part of speech) for each word.
+    /// A tag (such as the part of speech) for each word
     Tagging,
 }
+
+/// A task with its direction; tasks beside translation have one language, as source and as target.
+pub type TaskLane = (Task, Direction);
 
 impl Task {
     pub const ALL: [Self; 3] = [Self::Translation, Self::Denoising, Self::Tagging];
@@ -26,6 +42,14 @@ impl Task {
             Self::Translation => "translation",
             Self::Denoising => "denoising",
             Self::Tagging => "tagging",
+        }
+    }
+
+    /// The sides of the model that it runs.
+    pub fn sides(self) -> &'static [Side] {
+        match self {
+            Self::Translation | Self::Denoising => &Side::BOTH,
+            Self::Tagging => &[Side::Encoder],
         }
     }
 

@@ -91,7 +91,7 @@ pub fn trained_parameters<'a>(
 ) -> impl Iterator<Item = &'a Parameter> {
     set.trainable()
         .chain(method.into_iter().flat_map(TrainedParts::parameters))
-        .chain(tag_head.into_iter().flat_map(TagHead::parameters))
+        .chain(tag_head.into_iter().flat_map(TagHead::trained))
 }
 
 impl Trainer {

@@ -6,6 +6,7 @@ mod support;
 mod adapters;
 mod adapters_bad;
 mod adapters_damaged;
+mod adapters_laws;
 mod config;
 mod curves;
 mod demo_corpus;

@@ -161,6 +161,7 @@ fn written_adapters(dir: &Path, layout: Layout) {
         d_model: 4,
         norm: NormPlace::Before,
         affine: true,
+        task: None,
         placement: Placement {
             encoder: vec![layer()],
             decoder: vec![layer()],

@@ -168,12 +168,13 @@ impl Stored<'_> {
             decoder: vec![layer(Side::Decoder, self.index[1]); config.decoder_layers],
             ..Placement::default()
         };
-        let placement = placement_for(placement, directions, &|l| Ok(l.to_string())).unwrap();
+        let placement = placement_for(placement, directions, &[], &|l| Ok(l.to_string())).unwrap();
         let spec = AdapterSpec {
             config: AdapterSetConfig {
                 d_model: config.d_model,
                 norm: self.norm,
                 affine: self.affine,
+                task: None,
                 placement,
             },
             bottleneck: self.bottleneck,
@@ -460,11 +461,12 @@ fn layers_may_differ_in_whose_adapters_they_use() {
         ..Placement::default()
     };
     let directions = pairs(&[("aa", "bb"), ("bb", "aa")]);
-    let placement = placement_for(placement, &directions, &|l| Ok(l.to_string())).unwrap();
+    let placement = placement_for(placement, &directions, &[], &|l| Ok(l.to_string())).unwrap();
     let config = AdapterSetConfig {
         d_model: base.config().d_model,
         norm: NormPlace::None,
         affine: false,
+        task: None,
         placement,
     };
     let spec = AdapterSpec { config, bottleneck: 2, init: AdapterInit::Xavier, seed: 1 };

@@ -48,6 +48,7 @@ pub fn hyper_adapters(d: usize, layers: [usize; 2], b: usize, hidden: usize) -> 
         rescale: true,
         tie_languages: false,
         shared_layer_ids: false,
+        trained_sides: None,
         rows: BTreeMap::new(),
         base_model_sha256: None,
     }

@@ -252,7 +252,7 @@ fn language_set(
     let shapes = linear_shapes(config);
     let mut placement = layers(config, encoder, decoder);
     placement.slice = slice;
-    let placement = placement_for(placement, &pairs(), &|l| Ok(l.to_string())).unwrap();
+    let placement = placement_for(placement, &pairs(), &[], &|l| Ok(l.to_string())).unwrap();
     let set = LoraSpec {
         placement,
         shapes: &shapes,
@@ -319,7 +319,7 @@ fn initialisation_has_its_bounds() {
     let (e, d) = sides(config, Index::Shared);
     for (kind, bound) in [(Initialisation::Lslo, 0.5f32), (Initialisation::Standard, 0.25)] {
         let placement =
-            placement_for(layers(config, &e, &d), &pairs(), &|l| Ok(l.to_string())).unwrap();
+            placement_for(layers(config, &e, &d), &pairs(), &[], &|l| Ok(l.to_string())).unwrap();
         let spec = LoraSpec {
             placement,
             shapes: &shapes,
@@ -371,7 +371,7 @@ fn parameter_totals_of_the_published_shape() {
         let mut placement = without_out(layers(&config, &e, &d));
         placement.slice = slice;
         let pairs = [("en".to_string(), "oc".to_string()), ("oc".to_string(), "en".to_string())];
-        let placement = placement_for(placement, &pairs, &|l| Ok(l.to_string())).unwrap();
+        let placement = placement_for(placement, &pairs, &[], &|l| Ok(l.to_string())).unwrap();
         // 2 for a high-resource language, 8 for a low one: sum of ranks 10.
         let set = LoraSpec {
             placement,
@@ -604,7 +604,7 @@ fn equal_sides_are_equal_uses() {
     let shapes = linear_shapes(config);
     let placement = layers(config, &[Index::Source; 2], &[Index::Target; 2]);
     let one = [("aa".to_string(), "bb".to_string())];
-    let placement = placement_for(placement, &one, &|l| Ok(l.to_string())).unwrap();
+    let placement = placement_for(placement, &one, &[], &|l| Ok(l.to_string())).unwrap();
     let set = LoraSpec {
         placement,
         shapes: &shapes,

@@ -100,8 +100,13 @@ mod tests {
             adapters: [SHARED.to_string()].into(),
             ..Placement::default()
         };
-        let config =
-            AdapterSetConfig { d_model: 4, norm: NormPlace::Before, affine: true, placement };
+        let config = AdapterSetConfig {
+            d_model: 4,
+            norm: NormPlace::Before,
+            affine: true,
+            task: None,
+            placement,
+        };
         let sites = ["encoder.layers.0.layer", "encoder.layers.1.layer"];
         let sites: Sites = sites.iter().map(|site| (Site::parse(site).unwrap(), 3)).collect();
         let shapes = Shapes::from([(SHARED.to_string(), sites)]);

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::adapter_args::AdapterTrainArgs;
 use super::args::Args;
-use super::indexed::{column, indices, label};
+use super::indexed::{column, indices, label, pairs_of};
 use crate::cli::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::adapters::{AdapterDir, AdapterSetConfig, NormPlace, Position};
@@ -17,10 +17,10 @@ use crate::formats::provenance::{Parent, display_name, file_sha256, hex};
 use crate::io::read_text;
 use crate::kernels::storage::values;
 use crate::methods::adapters::{AdapterSet, AdapterSpec};
-use crate::methods::placement_for;
+use crate::methods::{placed_users, placement_for};
 use crate::model::ModelConfig;
 use crate::scoring::labels::Labels;
-use crate::text::Direction;
+use crate::training::TaskLane;
 
 /// A set about to be trained.
 pub struct NewAdapters {
@@ -48,7 +48,7 @@ impl AdapterTrainArgs {
         context: &Context,
         model: &ModelConfig,
         base_sha256: Option<&str>,
-        directions: &BTreeSet<Direction>,
+        lanes: &BTreeSet<TaskLane>,
     ) -> Result<NewAdapters> {
         let labels = match &self.adapter_groups {
             Some(path) => Some(Labels::parse(path, &read_text(path)?).map_err(|e| e.at(path))?),
@@ -69,18 +69,28 @@ impl AdapterTrainArgs {
         };
         let mut placement = self.layers(model)?;
         placement.base_model_sha256 = base_sha256.map(str::to_string);
-        let pairs: Vec<(String, String)> =
-            directions.iter().map(|d| (d.src_lang.clone(), d.tgt_lang.clone())).collect();
-        let placement = placement_for(placement, &pairs, &adapter_of).map_err(at)?;
+        let (pairs, encoded) = pairs_of(lanes);
+        let placement = placement_for(placement, &pairs, &encoded, &adapter_of).map_err(at)?;
         let norm = self.adapter_norm.unwrap_or_default();
+        let bottleneck = self.adapter_bottleneck.unwrap_or(super::DEFAULT_BOTTLENECK);
+        let sites: usize =
+            placement.modules().map(|(.., index)| placed_users(&placement, index).len()).sum();
+        let n = sites.saturating_mul(bottleneck).saturating_mul(2 * model.d_model + 1);
+        if n > super::MAX_PARAMS {
+            return Err(Error::usage("adapters of absurd size")
+                .flag("--adapter-bottleneck")
+                .found(format!("{n} parameters"))
+                .expected(format!("at most {}", super::MAX_PARAMS)));
+        }
         let set = AdapterSpec {
             config: AdapterSetConfig {
                 d_model: model.d_model,
                 norm,
                 affine: norm != NormPlace::None && self.adapter_affine != Some(Affine::None),
+                task: None,
                 placement,
             },
-            bottleneck: self.adapter_bottleneck.unwrap_or(super::DEFAULT_BOTTLENECK),
+            bottleneck,
             init: self.adapter_init.unwrap_or_default(),
             seed: context.seed,
         }

@@ -20,9 +20,6 @@ use crate::model::{Checkpoint, ModelConfig};
 use crate::text::Direction;
 use crate::training::{Corpus, Task};
 
-/// Of a hyper-network: 16 GiB, and as much for each of gradients and both moments.
-const MAX_PARAMS: usize = 1 << 32;
-
 /// A hyper-network about to be trained.
 pub struct NewHyper {
     pub network: HyperNetwork,
@@ -65,24 +62,25 @@ impl AdapterTrainArgs {
                 .map_err(|e| e.flag("--match-params"))?;
         }
         let n = num_params(&config);
-        if n > MAX_PARAMS {
+        if n > super::MAX_PARAMS {
             let flag =
                 if self.match_params.is_some() { "--match-params" } else { "--hyper-hidden" };
             return Err(Error::usage("a hyper-network of absurd size")
                 .flag(flag)
                 .found(format!("{n} parameters"))
-                .expected(format!("at most {MAX_PARAMS}"))
+                .expected(format!("at most {}", super::MAX_PARAMS))
                 .hint("`--adapter-bottleneck` times hidden units is what its heads have"));
         }
         let init = self.hyper_init.unwrap_or(match config.kind {
             Kind::HyperAdapters => HyperInit::Xavier,
             Kind::HyperX => HyperInit::Small,
         });
-        let network = HyperNetwork::create(config, init, context.seed)?;
+        let mut network = HyperNetwork::create(config, init, context.seed)?;
         let mut parents = Vec::new();
         if let Some(path) = &args.init_from {
             let (dir, parent) = begin_from(path)?;
             let other = HyperNetwork::read(&dir)?;
+            check_kind(&other, args.method)?;
             let taken = network.take_from(&other)?;
             super::say_taken(taken, network.parameters().count(), &dir, context)?;
             parents.push(parent);
@@ -108,12 +106,7 @@ impl AdapterTrainArgs {
         }
         let (dir, parent) = begin_from(path)?;
         let mut network = HyperNetwork::read(&dir)?;
-        if network.config.kind != kind(args.method) {
-            return Err(Error::usage("the hyper-network is of another kind")
-                .flag("--method")
-                .found(network.config.kind.name())
-                .hint(format!("`--method {}`", network.config.kind.name())));
-        }
+        check_kind(&network, args.method)?;
         check_shape(&network.config, &base.config).map_err(|e| e.at(&dir))?;
         let own = network.config.base_model_sha256.as_deref();
         if let Some(e) = base_mismatch(own, &dir, base)? {
@@ -214,6 +207,7 @@ impl AdapterTrainArgs {
             rescale: !is_x && !self.no_rescale,
             tie_languages: self.tie_languages,
             shared_layer_ids: self.shared_layer_ids,
+            trained_sides: Some(BTreeSet::new()),
             rows: BTreeMap::new(),
             base_model_sha256: None,
         })
@@ -233,7 +227,11 @@ impl AdapterTrainArgs {
                         .suggest(name, names())
                 })
             };
-            list.split(',').map(|n| one(n.trim())).collect()
+            // A side may depend on nothing: all its adapters are then one.
+            match list.trim() {
+                "" => Ok(BTreeSet::new()),
+                list => list.split(',').map(|n| one(n.trim())).collect(),
+            }
         };
         let (encoder, decoder) = text.split_once('/').unwrap_or((text, text));
         Ok((side(encoder)?, side(decoder)?))
@@ -245,6 +243,19 @@ fn kind(method: Method) -> Kind {
         Method::HyperX => Kind::HyperX,
         _ => Kind::HyperAdapters,
     }
+}
+
+/// What one kind has learned means nothing to the other.
+fn check_kind(network: &HyperNetwork, method: Method) -> Result<()> {
+    let (found, asked) = (network.config.kind, kind(method));
+    if found == asked {
+        return Ok(());
+    }
+    Err(Error::usage("the hyper-network of `--init-from` is of another kind")
+        .flag("--method")
+        .found(asked.name())
+        .expected(found.name())
+        .hint(format!("`--method {}`", found.name())))
 }
 
 /// Keys by factor that a text needs: tasks, sources, targets, languages of either.

@@ -1,16 +1,16 @@
 //! What LoRA and adapters by language have in common on the command line: which layer is indexed by
 //! what, and labels of languages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::Context;
 use crate::error::{Error, Result};
+use crate::formats::neurons::Side;
 use crate::formats::placement::{INDEX_NAMES, Index};
 use crate::methods::UnknownLanguage;
 use crate::scoring::corpus::UnitKey;
 use crate::scoring::labels::{LabelOf, Labels};
-use crate::text::Direction;
-use crate::training::Corpus;
+use crate::training::{Corpus, Task, TaskLane};
 
 /// `source*9,target*3`, or one index for all layers.
 pub fn indices(spec: &str, side: &str, layers: usize, flag: &str) -> Result<Vec<Index>> {
@@ -67,33 +67,51 @@ pub fn column(labels: &Labels, name: &str, flag: &str) -> Result<usize> {
     }
 }
 
-/// All directions, with what to do where nothing was trained for them: a direction of the held-out
-/// text may run the base model, and that is said. `check` fails for those.
-pub fn directions_of(
+/// The tasks and directions of a text.
+pub fn lanes_of(corpus: &Corpus) -> BTreeSet<TaskLane> {
+    corpus.directions.iter().map(|d| (d.task, d.direction.clone())).collect()
+}
+
+/// Directions as `placement_for` takes them, and languages that only an encoder reads.
+pub fn pairs_of(lanes: &BTreeSet<TaskLane>) -> (Vec<(String, String)>, Vec<String>) {
+    let decodes = |task: Task| task.sides().contains(&Side::Decoder);
+    let (both, encoded): (Vec<&TaskLane>, _) = lanes.iter().partition(|lane| decodes(lane.0));
+    let pair = |(_, d): &TaskLane| (d.src_lang.clone(), d.tgt_lang.clone());
+    // Two tasks may have one direction.
+    let pairs: BTreeSet<(String, String)> = both.into_iter().map(pair).collect();
+    let encoded = encoded.into_iter().map(|(_, d): &TaskLane| d.src_lang.clone()).collect();
+    (pairs.into_iter().collect(), encoded)
+}
+
+/// All lanes, with what to do where nothing was trained for them: one of the held-out text may run
+/// the base model, and that is said. `check` fails for those.
+pub fn checked_lanes(
     train: &Corpus,
     valid: Option<&Corpus>,
-    check: &dyn Fn(&Direction) -> Result<()>,
+    check: &dyn Fn(&TaskLane) -> Result<()>,
     context: &Context,
-) -> BTreeMap<Direction, UnknownLanguage> {
-    let own = |c: &Corpus| c.directions.iter().map(|d| d.direction.clone()).collect::<Vec<_>>();
-    let mut out: BTreeMap<Direction, UnknownLanguage> =
-        own(train).into_iter().map(|d| (d, UnknownLanguage::Error)).collect();
-    for d in valid.map(own).unwrap_or_default() {
-        if out.contains_key(&d) {
+) -> BTreeMap<TaskLane, UnknownLanguage> {
+    let mut out: BTreeMap<TaskLane, UnknownLanguage> =
+        lanes_of(train).into_iter().map(|lane| (lane, UnknownLanguage::Error)).collect();
+    for lane in valid.map(lanes_of).unwrap_or_default() {
+        if out.contains_key(&lane) {
             continue;
         }
-        let unknown = match check(&d) {
+        let unknown = match check(&lane) {
             Ok(()) => UnknownLanguage::Error,
             Err(e) => {
                 context.report.warning(
-                    &Error::data(format!("the held-out direction `{d}` is not all trained"))
-                        .cause(e.message().to_string())
-                        .hint("the base model stands in for it"),
+                    &Error::data(format!(
+                        "the held-out direction `{}` is not all trained",
+                        lane.0.lane_name(&lane.1)
+                    ))
+                    .cause(e.message().to_string())
+                    .hint("the base model stands in for it"),
                 );
                 UnknownLanguage::Base
             }
         };
-        out.insert(d, unknown);
+        out.insert(lane, unknown);
     }
     out
 }

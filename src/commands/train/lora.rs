@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::args::Args;
-use super::indexed::{column, indices, label};
+use super::indexed::{column, indices, label, pairs_of};
 use super::lora_args::LoraTrainArgs;
 use crate::cli::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,8 +21,7 @@ use crate::methods::placement_for;
 use crate::model::Checkpoint;
 use crate::model::checkpoint::linear_shapes;
 use crate::scoring::labels::Labels;
-use crate::text::Direction;
-use crate::training::LEARNED;
+use crate::training::{LEARNED, TaskLane};
 
 /// A set about to be trained.
 pub struct NewLora {
@@ -44,7 +43,7 @@ impl LoraTrainArgs {
         context: &Context,
         base: &Checkpoint,
         base_sha256: &str,
-        directions: &BTreeSet<Direction>,
+        lanes: &BTreeSet<TaskLane>,
     ) -> Result<NewLora> {
         let shapes = linear_shapes(&base.config);
         let labels = match &self.lora_groups {
@@ -66,8 +65,7 @@ impl LoraTrainArgs {
                 (_, None) => e,
             }
         })?;
-        let pairs: Vec<(String, String)> =
-            directions.iter().map(|d| (d.src_lang.clone(), d.tgt_lang.clone())).collect();
+        let (pairs, encoded) = pairs_of(lanes);
         let share = self.column(labels.as_ref(), self.lora_share.as_deref(), "--lora-share")?;
         let adapter_of = |lang: &str| match (&labels, share) {
             (Some(labels), Some(column)) => {
@@ -75,7 +73,7 @@ impl LoraTrainArgs {
             }
             _ => Ok(lang.to_string()),
         };
-        let placement = placement_for(placement, &pairs, &adapter_of).map_err(|e| {
+        let placement = placement_for(placement, &pairs, &encoded, &adapter_of).map_err(|e| {
             // A label is data; the code of a language is never a bad name.
             match &self.lora_groups {
                 Some(path) => e.of_kind(ErrorKind::Data).at(path).flag("--lora-share"),

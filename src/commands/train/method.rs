@@ -6,7 +6,7 @@ use super::adapter_args::AdapterTrainArgs;
 use super::adapters::NewAdapters;
 use super::args::{Args, Method};
 use super::hyper::NewHyper;
-use super::indexed::directions_of;
+use super::indexed::{checked_lanes, lanes_of};
 use super::lora::NewLora;
 use crate::cli::Context;
 use crate::error::Result;
@@ -14,9 +14,9 @@ use crate::formats::provenance::Parent;
 use crate::methods::UnknownLanguage;
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, ModelConfig};
-use crate::text::Direction;
 use crate::training::{
-    AdapterTraining, Corpus, HyperTraining, LoraTraining, ParameterGroup, TrainedParts,
+    AdapterTraining, Corpus, HyperTraining, LoraTraining, ParameterGroup, TaskLane, TrainedParts,
+    uses_of,
 };
 
 /// Parts in their first state.
@@ -49,8 +49,7 @@ impl NewMethod {
         base_sha256: &str,
         corpus: &Corpus,
     ) -> Result<Option<Self>> {
-        let directions: BTreeSet<Direction> =
-            corpus.directions.iter().map(|d| d.direction.clone()).collect();
+        let lanes = lanes_of(corpus);
         let model = &base.config;
         let groups = args.adapters.base_groups(args.method)?;
         let trains_base =
@@ -61,11 +60,11 @@ impl NewMethod {
         Ok(match args.method {
             Method::Full => None,
             Method::Lora => {
-                let new = args.lora.create(args, context, base, base_sha256, &directions)?;
+                let new = args.lora.create(args, context, base, base_sha256, &lanes)?;
                 Some(Self::Lora(Box::new(new)))
             }
             Method::Adapters => {
-                let new = adapters.create_stored(args, context, model, frozen, &directions)?;
+                let new = adapters.create_stored(args, context, model, frozen, &lanes)?;
                 Some(Self::Adapters(Box::new(new)))
             }
             Method::HyperAdapters | Method::HyperX => {
@@ -146,43 +145,51 @@ impl NewMethod {
         let error = UnknownLanguage::Error;
         Ok(match self {
             Self::Lora(new) => {
-                let check =
-                    |d: &Direction| new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ());
-                let directions = directions_of(corpus, valid, &check, context);
+                let placement = &new.set.placement;
+                let check = |(task, d): &TaskLane| {
+                    uses_of(placement, "LoRA", (*task, d), error).map(|_| ())
+                };
+                let lanes = checked_lanes(corpus, valid, &check, context);
                 Box::new(LoraTraining::new(
                     new.set,
                     new.gates,
                     new.pruning,
-                    directions.into_iter(),
+                    lanes.into_iter(),
                     (new.shapes, base_model),
                     first_slot,
                 )?)
             }
             Self::Adapters(new) => {
-                let check =
-                    |d: &Direction| new.set.choose(&d.src_lang, &d.tgt_lang, error).map(|_| ());
-                let directions = directions_of(corpus, valid, &check, context);
+                let placement = &new.set.config.placement;
+                let check = |(task, d): &TaskLane| {
+                    uses_of(placement, "adapter", (*task, d), error).map(|_| ())
+                };
+                let lanes = checked_lanes(corpus, valid, &check, context);
                 let set = new.set;
                 Box::new(AdapterTraining::new(
                     set,
-                    directions.into_iter(),
+                    lanes.into_iter(),
                     model,
                     base_model,
                     first_slot,
                 )?)
             }
             Self::Hyper(new) => {
-                // Vectors are new before the first update: only their presence counts.
-                let check = |d: &Direction| {
-                    let network = &new.network;
-                    network.check_keys("translation", &d.src_lang, &d.tgt_lang, &|_| true)
-                };
-                let directions = directions_of(corpus, valid, &check, context);
-                let base = |(d, u): (Direction, UnknownLanguage)| {
-                    (u == UnknownLanguage::Base).then_some(d)
-                };
-                let without = directions.into_iter().filter_map(base).collect();
                 let only = new.only;
+                // Vectors that are trained are new before the first update: only their presence
+                // counts.
+                let excused = |key: &str| {
+                    only.as_ref().is_none_or(|o| o.contains(&format!("embedding.{key}")))
+                };
+                let check = |(task, d): &TaskLane| {
+                    let langs = (d.src_lang.as_str(), d.tgt_lang.as_str());
+                    new.network.check_sides(task.name(), langs, task.sides(), &excused)
+                };
+                let lanes = checked_lanes(corpus, valid, &check, context);
+                let base = |(lane, u): (TaskLane, UnknownLanguage)| {
+                    (u == UnknownLanguage::Base).then_some(lane)
+                };
+                let without = lanes.into_iter().filter_map(base).collect();
                 let trains = |name: &str| only.as_ref().is_none_or(|o| o.contains(name));
                 Box::new(HyperTraining::new(new.network, trains, without, first_slot))
             }

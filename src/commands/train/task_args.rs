@@ -6,10 +6,13 @@ use super::args::Args;
 use crate::cli::Context;
 use crate::cli::values::{Fraction, refuse_two_stdin};
 use crate::error::{Error, Result};
+use crate::formats::hf;
 use crate::io::Input;
 use crate::model::Checkpoint;
 use crate::text::TextTokenizer;
-use crate::training::{Corpus, CorpusSummary, NoiseSettings, TagHead, Task, Tasks, TextOptions};
+use crate::training::{
+    Corpus, CorpusSummary, NoiseSettings, TAG_HEAD, TagHead, Task, Tasks, TextOptions,
+};
 
 const HEADING: &str = "Tasks beside translation";
 
@@ -102,18 +105,37 @@ impl TaskArgs {
         refuse_two_stdin(inputs.iter().map(|(flag, input)| (*flag, input)))
     }
 
-    /// Adds the text of the tasks to a corpus of parallel text; `tags` are those of training.
+    /// The tag head beside what `--init-from` names, for a run that trains tagging on.
+    ///
+    /// # Errors
+    /// Usage: vectors of new languages are to be learned by tagging without one.
+    pub fn head_to_begin_from(&self, args: &Args, base: &Checkpoint) -> Result<Option<TagHead>> {
+        let Some(path) = args.init_from.as_ref().filter(|_| !self.tag.is_empty()) else {
+            return Ok(None);
+        };
+        let dir = hf::resolve_dir(path, TAG_HEAD, |dir| dir.join(TAG_HEAD).is_file());
+        match dir {
+            Ok(Some(dir)) => TagHead::read(&dir, base.config.d_model).map(Some),
+            _ if args.adapters.new_language.is_empty() => Ok(None),
+            _ => Err(Error::usage("there is no tag head that a new language could be learned for")
+                .flag("--tag")
+                .found(format!("no `{TAG_HEAD}` in {}", path.display()))
+                .hint("learn it from text: `--train` or `--denoise`")),
+        }
+    }
+
+    /// Adds the text of the tasks to a corpus of parallel text; `tags` are those there can be.
     pub fn read(
         &self,
         args: &Args,
         context: &Context,
         corpus: &mut Corpus,
         (tokenizer, base): (&TextTokenizer, &Checkpoint),
-        tags: Option<&[String]>,
+        (half, tags): (Half, Option<&[String]>),
     ) -> Result<()> {
-        let (denoise, tag, what) = match tags {
-            None => (&self.denoise, &self.tag, "train"),
-            Some(_) => (&self.valid_denoise, &self.valid_tag, "valid"),
+        let (denoise, tag, what) = match half {
+            Half::Train => (&self.denoise, &self.tag, "train"),
+            Half::HeldOut => (&self.valid_denoise, &self.valid_tag, "valid"),
         };
         let options = TextOptions {
             format: None,
@@ -145,7 +167,7 @@ impl TaskArgs {
                 corpus.add_tagging(&inputs(tag), tokenizer, &options, tags, |n| progress.add(n))?;
             progress.finish();
             say(&format!("{what} tagged"), &summary, context);
-            if tags.is_none() {
+            if half == Half::Train {
                 only(corpus, Task::Tagging, &self.tag_languages, "--tag-languages")?;
             }
         }
@@ -157,13 +179,14 @@ impl TaskArgs {
         self.denoise.iter().chain(&self.tag)
     }
 
-    /// What the trainer needs for the tasks of a corpus.
+    /// What the trainer needs for the tasks of a corpus. The tag head begins as `head`, where there
+    /// is one, and may stay as it is.
     pub fn tasks(
         &self,
         corpus: &Corpus,
-        tokenizer: &TextTokenizer,
-        base: &Checkpoint,
+        (tokenizer, base): (&TextTokenizer, &Checkpoint),
         context: &Context,
+        (begin, trains_head): (Option<&TagHead>, bool),
         first_slot: usize,
     ) -> Result<Tasks> {
         let noise = match corpus.has(Task::Denoising) {
@@ -181,14 +204,35 @@ impl TaskArgs {
             false => None,
             true => {
                 let mut head = TagHead::new(corpus.tags.clone(), &base.config, context.seed)?;
-                for (slot, p) in (first_slot..).zip(head.parameters_mut()) {
-                    p.slot = Some(slot);
+                if let Some(begin) = begin {
+                    let (taken, all) = (head.take_from(begin)?, head.tags().len());
+                    if taken < all {
+                        context.report.warning(
+                            &Error::artifact(
+                                "not all tags were trained there; the others begin anew",
+                            )
+                            .flag("--init-from")
+                            .found(format!("{taken} of {all}")),
+                        );
+                    }
+                }
+                if trains_head {
+                    for (slot, p) in (first_slot..).zip(head.parameters_mut()) {
+                        p.slot = Some(slot);
+                    }
                 }
                 Some(head)
             }
         };
         Ok(Tasks { noise, tag_head })
     }
+}
+
+/// Which text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    Train,
+    HeldOut,
 }
 
 /// Leaves the lanes of a task in some languages alone.

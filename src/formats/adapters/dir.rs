@@ -142,7 +142,13 @@ impl AdapterDir {
         let norm = adapter.norm;
         Ok(Self {
             dir: dir.to_path_buf(),
-            config: AdapterSetConfig { d_model, norm, affine: norm != NormPlace::None, placement },
+            config: AdapterSetConfig {
+                d_model,
+                norm,
+                affine: norm != NormPlace::None,
+                task: None,
+                placement,
+            },
             layout: Layout::AdapterHub,
             shapes: Shapes::from([(SHARED.to_string(), sites)]),
             files: Files::Hub(BTreeMap::from([(SHARED.to_string(), adapter)])),

@@ -122,6 +122,8 @@ pub struct AdapterSetConfig {
     pub norm: NormPlace,
     /// Whether the norm has scale and shift; without, scale is 1 and shift 0.
     pub affine: bool,
+    /// The task they were made for; none serves all that they were trained with.
+    pub task: Option<String>,
     /// Layers name positions as their modules.
     pub placement: Placement,
 }

@@ -45,6 +45,8 @@ struct File {
     d_model: usize,
     norm: NormPlace,
     affine: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
     placement: Value,
 }
 
@@ -77,6 +79,7 @@ impl AdapterSetConfig {
             d_model: self.d_model,
             norm: self.norm,
             affine: self.affine,
+            task: self.task.clone(),
             placement: self.placement.to_value()?,
         };
         let text = serde_json::to_string_pretty(&file)
@@ -107,6 +110,7 @@ impl AdapterSetConfig {
             d_model: file.d_model,
             norm: file.norm,
             affine: file.affine,
+            task: file.task,
             placement: Placement::from_value(file.placement, path)?,
         };
         config.check().map_err(|e| e.at(path))?;

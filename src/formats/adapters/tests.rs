@@ -40,7 +40,7 @@ fn placement(positions: &[Position]) -> Placement {
 }
 
 fn config(norm: NormPlace, affine: bool, positions: &[Position]) -> AdapterSetConfig {
-    AdapterSetConfig { d_model: D_MODEL, norm, affine, placement: placement(positions) }
+    AdapterSetConfig { d_model: D_MODEL, norm, affine, task: None, placement: placement(positions) }
 }
 
 /// What the placement of [`config`] needs; the last decoder layer is wider.

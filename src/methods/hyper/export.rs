@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::network::{HyperNetwork, TRANSLATION};
+use super::network::HyperNetwork;
 use crate::autograd::Tape;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::adapters::{AdapterSetConfig, AdapterWeights, NormPlace, Site};
@@ -54,16 +54,20 @@ impl HyperNetwork {
         (of(Factor::Source), of(Factor::Target))
     }
 
-    /// What adapters directions need.
+    /// What adapters directions need for a task that runs these sides.
     ///
     /// # Errors
     /// Data: a language without a vector, or with one that was never trained. Usage: a language
     /// whose name cannot be an adapter's.
-    pub fn plan_export(&self, directions: &[(String, String)]) -> Result<ExportPlan> {
+    pub fn plan_export(
+        &self,
+        (task, sides): (&str, &[Side]),
+        directions: &[(String, String)],
+    ) -> Result<ExportPlan> {
         let c = &self.config;
         let layers = |side: Side, count: usize| -> Vec<Layer> {
             let index = self.index(side);
-            let here = c.positions.iter().filter(|p| p.is_on(side));
+            let here = c.positions.iter().filter(|p| p.is_on(side) && sides.contains(&side));
             vec![here.map(|p| (p.name().to_string(), index)).collect(); count]
         };
         let placement = Placement {
@@ -72,17 +76,21 @@ impl HyperNetwork {
             base_model_sha256: c.base_model_sha256.clone(),
             ..Placement::default()
         };
-        let placement = placement_for(placement, directions, &|l| Ok(l.to_string()))
+        let (both, encoded): (&[_], Vec<String>) = match sides.contains(&Side::Decoder) {
+            true => (directions, Vec::new()),
+            false => (&[], directions.iter().map(|d| d.0.clone()).collect()),
+        };
+        let placement = placement_for(placement, both, &encoded, &|l| Ok(l.to_string()))
             .map_err(|e| e.of_kind(ErrorKind::Usage))?;
         let (mut checked, mut plan) = (BTreeSet::new(), BTreeMap::new());
         let mut shapes: BTreeMap<String, BTreeMap<Site, usize>> = BTreeMap::new();
         for (src, tgt) in directions {
             // A pair of hundreds of languages is nothing new after both were seen.
             if checked.insert((Side::Encoder, src)) | checked.insert((Side::Decoder, tgt)) {
-                self.choose(TRANSLATION, src, tgt)?;
+                self.check_trained(task, (src, tgt), sides)?;
             }
             let used = placement.choose("adapter", src, tgt, Default::default())?;
-            for site in c.sites() {
+            for site in c.sites().into_iter().filter(|s| sides.contains(&s.side)) {
                 let layer = match site.side {
                     Side::Encoder => used.encoder.get(site.layer),
                     Side::Decoder => used.decoder.get(site.layer),
@@ -109,21 +117,26 @@ impl HyperNetwork {
             d_model: c.d_model,
             norm: c.norm,
             affine: c.norm != NormPlace::None && c.affine != Affine::None,
+            task: sides
+                .iter()
+                .any(|side| c.inputs(*side).contains(&Factor::Task))
+                .then(|| task.to_string()),
             placement,
         };
         Ok(ExportPlan { config, shapes, languages: plan })
     }
 
-    /// The values of an adapter at its sites, all at once.
+    /// The values of an adapter for a task at its sites, all at once.
     pub fn export(
         &self,
+        task: &str,
         (src, tgt): (Option<&str>, Option<&str>),
         sites: &[Site],
     ) -> Result<Vec<AdapterWeights>> {
         // What a side does not depend on is nothing to it.
         let used = self.used(src.unwrap_or_default(), tgt.unwrap_or_default());
         let (tape, noise) = (Tape::disabled(), Noise::none());
-        let adapters = self.generate(&tape, &noise, TRANSLATION, &used, sites)?;
+        let adapters = self.generate(&tape, &noise, task, &used, sites)?;
         let weights: Vec<AdapterWeights> =
             adapters.iter().map(weights_of).collect::<Result<_>>()?;
         match weights.iter().position(|w| !w.is_finite()) {

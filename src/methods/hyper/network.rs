@@ -142,6 +142,7 @@ impl HyperNetwork {
             let layer = LayerUse {
                 source: (inputs.contains(&Factor::Source) || own.0).then(|| src.to_string()),
                 target: (inputs.contains(&Factor::Target) || own.1).then(|| tgt.to_string()),
+                generated: true,
                 ..LayerUse::default()
             };
             vec![layer; layers]
@@ -157,8 +158,24 @@ impl HyperNetwork {
     /// # Errors
     /// Data: a language without a vector, or with one that was never trained.
     pub fn choose(&self, task: &str, src: &str, tgt: &str) -> Result<SetUse> {
-        self.check_keys(task, src, tgt, &|_| false)?;
+        self.check_trained(task, (src, tgt), &Side::BOTH)?;
         Ok(self.used(src, tgt))
+    }
+
+    /// Whether sides have adapters that were trained, and languages and task vectors that were.
+    ///
+    /// # Errors
+    /// Data: says what was not.
+    pub fn check_trained(&self, task: &str, langs: (&str, &str), sides: &[Side]) -> Result<()> {
+        self.check_sides(task, langs, sides, &|_| false)?;
+        let Some(trained) = &self.config.trained_sides else { return Ok(()) };
+        match sides.iter().find(|side| !trained.contains(side)) {
+            None => Ok(()),
+            Some(side) => {
+                Err(Error::data(format!("the adapters of the {side} have had no update"))
+                    .hint("train it on a task that runs this side of the model"))
+            }
+        }
     }
 
     /// Whether all vectors a direction needs are there and trained, but for those that `excused`
@@ -441,8 +458,20 @@ impl HyperNetwork {
         Ok(())
     }
 
-    /// Takes what another network has of the same names and shapes; returns how many parameters.
-    pub fn take_from(&self, other: &Self) -> Result<usize> {
+    /// Takes what another network has of the same names and shapes, and how often its vectors were
+    /// updated; returns how many parameters.
+    pub fn take_from(&mut self, other: &Self) -> Result<usize> {
+        let dims = |n: &Self, key: &str| {
+            n.parameters.get(&format!("embedding.{key}")).map(|p| p.tensor.dims().to_vec())
+        };
+        for (key, row) in &other.config.rows {
+            if self.config.rows.contains_key(key) && dims(self, key) == dims(other, key) {
+                self.config.rows.insert(key.clone(), row.clone());
+            }
+        }
+        if let Some(own) = &mut self.config.trained_sides {
+            own.extend(other.config.trained_sides.iter().flatten());
+        }
         copy_matching(self.parameters(), other.parameters())
     }
 }

@@ -398,7 +398,7 @@ mod tests {
             ..Placement::default()
         };
         let pairs = [("a", "b"), ("b", "a")].map(|(s, t)| (s.to_string(), t.to_string()));
-        let placement = placement_for(placement, &pairs, &|l| Ok(l.to_string())).unwrap();
+        let placement = placement_for(placement, &pairs, &[], &|l| Ok(l.to_string())).unwrap();
         let set = LoraSpec {
             placement,
             shapes: &shapes,

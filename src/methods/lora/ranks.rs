@@ -219,7 +219,7 @@ mod tests {
         let placement = Placement { encoder: vec![layer], ..Placement::default() };
         let pairs = [("en", "de"), ("de", "en"), ("en", "hi"), ("hi", "en")];
         let pairs: Vec<_> = pairs.map(|(s, t)| (s.to_string(), t.to_string())).into();
-        placement_for(placement, &pairs, share).unwrap()
+        placement_for(placement, &pairs, &[], share).unwrap()
     }
 
     fn label(lang: &str) -> Result<Option<String>> {

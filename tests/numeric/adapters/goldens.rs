@@ -248,6 +248,7 @@ fn hyper_case(settings: &Json, config: &ModelConfig, file: &TensorFile) -> Hyper
         rescale: flag("rescale"),
         tie_languages: flag("tied"),
         shared_layer_ids: false,
+        trained_sides: None,
         rows: BTreeMap::new(),
         base_model_sha256: None,
     };

@@ -33,14 +33,15 @@ fn directions() -> Vec<(String, String)> {
 
 /// As `gen-adapters` does it: one adapter at one site after the other.
 fn export(network: &HyperNetwork, layout: Layout, dir: &Path) -> [Index; 2] {
-    let plan = network.plan_export(&directions()).unwrap();
+    let plan = network.plan_export(("translation", &Side::BOTH), &directions()).unwrap();
     let provenance = Provenance::default();
     let mut writer =
         AdapterWriter::create(dir, &plan.config, layout, &plan.shapes, "base", &provenance)
             .unwrap();
     while let Some((name, site)) = writer.next() {
         let (src, tgt) = &plan.languages[name];
-        let weights = network.export((src.as_deref(), tgt.as_deref()), &[site]).unwrap();
+        let weights =
+            network.export("translation", (src.as_deref(), tgt.as_deref()), &[site]).unwrap();
         writer.push(&weights[0]).unwrap();
     }
     writer.finish().unwrap();
@@ -169,12 +170,18 @@ fn a_bank_knows_what_it_was_made_for() {
     let bank = bank(dir.path(), &base);
     let e = bank.choose("bb", "cc", UnknownLanguage::Error).unwrap_err().to_string();
     assert!(e.contains("direction `bb-cc` has no adapter"), "{e}");
-    let e = network.plan_export(&pairs(&[("aa", "bb"), ("aa", "dd")])).err().unwrap();
+    let e = network
+        .plan_export(("translation", &Side::BOTH), &pairs(&[("aa", "bb"), ("aa", "dd")]))
+        .err()
+        .unwrap();
     assert_eq!(e.exit_code() as i32, 3);
     assert!(e.to_string().contains("language `dd` has no vector as target"), "{e}");
     let mut fresh = network;
     fresh.config.rows.get_mut("source.bb").unwrap().updates = 0;
-    let e = fresh.plan_export(&pairs(&[("aa", "bb"), ("bb", "aa")])).err().unwrap();
+    let e = fresh
+        .plan_export(("translation", &Side::BOTH), &pairs(&[("aa", "bb"), ("bb", "aa")]))
+        .err()
+        .unwrap();
     assert!(e.to_string().contains("`bb` as source has had no update"), "{e}");
     let (sources, targets) = fresh.sources_and_targets();
     assert!(!sources.contains("bb") && targets.contains("bb"));

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use isogloss::formats::hypernet::{Factor, HyperConfig};
+use isogloss::formats::adapters::NormPlace;
+use isogloss::formats::hypernet::{Affine, Factor, HyperConfig};
 use isogloss::kernels::storage::values;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork, TRANSLATION, rows_for};
 
@@ -233,8 +234,10 @@ fn a_new_hyper_x_leaves_the_encoder_as_it_is() {
         let (src, _) = sentences();
         let plain = base.encode(&src, &base.plain());
         for p in [32, 192] {
-            let change = |init: HyperInit| {
+            let change = |init: HyperInit, norm: NormPlace| {
+                let affine = if norm == NormPlace::None { Affine::None } else { Affine::Generated };
                 let c = hyper_x(config.d_model, layers, 8, p);
+                let c = HyperConfig { norm, affine, ..c };
                 let c = trained(c, &["aa", "bb"], &[TRANSLATION]);
                 let network = HyperNetwork::create(c, init, 5).unwrap();
                 let used = network.choose(TRANSLATION, "aa", "bb").unwrap();
@@ -245,9 +248,12 @@ fn a_new_hyper_x_leaves_the_encoder_as_it_is() {
                 let difference = norm(&mut states.iter().zip(&plain).map(|(a, b)| a - b));
                 difference / norm(&mut plain.iter().copied())
             };
-            let small = change(HyperInit::Small);
+            let small = change(HyperInit::Small, NormPlace::None);
             assert!(small > 1e-7 && small < 1e-2, "{model} {p}: {small}");
-            let large = change(HyperInit::Xavier);
+            // The norm makes its input as large as any: only its own scale keeps it small.
+            let small = change(HyperInit::Small, NormPlace::After);
+            assert!(small > 1e-7 && small < 5e-2, "{model} {p}, norm after: {small}");
+            let large = change(HyperInit::Xavier, NormPlace::None);
             assert!(large > 1e-2, "{model} {p}: {large}");
         }
     }

@@ -238,7 +238,7 @@ fn a_frozen_base_stays_as_it_is() {
         corpus.directions.iter().map(|l| l.direction.clone()).collect();
     let named = pairs(&[("en", "de"), ("de", "en"), ("en", "fi"), ("fi", "en")]);
     let set = stored.create(&config(), &named);
-    let uses = directions.iter().map(|d| (d.clone(), UnknownLanguage::Error));
+    let uses = directions.iter().map(|d| ((Task::Translation, d.clone()), UnknownLanguage::Error));
     let network = network(adapters(), &corpus);
     let methods: [(Vec<Parameter>, Box<dyn TrainedParts>); 2] = [
         (
