@@ -224,7 +224,7 @@ fn new_languages() {
         (
             "--method hyper-x --init-from hyper --new-language ee=aa",
             2,
-            &["another kind", "found: hyper-adapters", "`--method hyper-adapters`"],
+            &["another kind", "expected: hyper-adapters", "`--method hyper-adapters`"],
         ),
         (
             "--method hyper-adapters --init-from stored --new-language ee=aa",

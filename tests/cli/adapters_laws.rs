@@ -17,10 +17,10 @@ fn hypernet(t: &Sandbox, run: &str) -> Value {
 
 /// Records with their scores, which have all their digits.
 fn scores(records: &[Value]) -> Vec<(String, String, f64)> {
-    let text = |r: &Value, key: &str| r[key].as_str().unwrap_or_default().to_string();
+    let text = |r: &Value, key: &str| r[key].as_str().unwrap().to_string();
     records
         .iter()
-        .map(|r| (text(r, "lang_pair"), text(r, "hyp"), r["score"].as_f64().unwrap()))
+        .map(|r| (text(r, "tgt_lang"), text(r, "hyp"), r["score"].as_f64().unwrap()))
         .collect()
 }
 
@@ -39,8 +39,8 @@ fn directions_in_one_input_do_not_disturb_each_other() {
         ("sides", format!("{HYPER} --grad-accum 4 --hyper-inputs source,layer/target,layer")),
         ("target", format!("{HYPER} --grad-accum 4 --hyper-inputs layer/target,layer")),
         ("nothing", format!("{HYPER} --grad-accum 4 --hyper-inputs layer/target")),
-        ("stored-sides", STORED.to_string()),
-        ("stored-shared", format!("{STORED} --adapter-index shared/target --adapter-init xavier")),
+        ("stored-sides", format!("{STORED} --grad-accum 4")),
+        ("stored-shared", format!("{STORED} --adapter-index shared/target --grad-accum 4")),
     ];
     for (out, flags) in &cases {
         train(&t, out, &format!("{flags} --max-steps 3")).run().ok();
@@ -65,41 +65,6 @@ fn directions_in_one_input_do_not_disturb_each_other() {
         };
         let differs: Vec<bool> = alone.iter().zip(&bare).map(|(a, b)| a.2 != b.2).collect();
         assert!(differs[..2].iter().all(|d| *d), "{out}: adapters change aa-bb");
-    }
-}
-
-/// The loss on held-out text is that of the adapters of each direction, as translation has them.
-#[test]
-fn held_out_losses_are_those_of_the_directions() {
-    let t = prepared();
-    for (out, flags) in [("hyper2", HYPER), ("stored2", STORED)] {
-        let more =
-            format!("{flags} --valid dev.jsonl --grad-accum 4 --max-steps 3 --label-smoothing 0");
-        train(&t, out, &more).run().ok();
-        let given = translate(
-            &t,
-            &format!("--adapters {} --score-given --token-scores {DEV}", last(&t, out)),
-        );
-        let log = t.read(&format!("{out}/log.jsonl"));
-        let valid: Vec<Value> = log
-            .lines()
-            .map(|l| serde_json::from_str(l).unwrap())
-            .filter(|r: &Value| r["type"] == "valid" && r["lang_pair"].is_string())
-            .collect();
-        let last_step = valid.iter().map(|r| r["step"].as_u64().unwrap()).max().unwrap();
-        let mut compared = 0;
-        for r in valid.iter().filter(|r| r["step"] == last_step) {
-            let of = given.iter().filter(|g| g["lang_pair"] == r["lang_pair"]);
-            let tokens: Vec<f64> = of
-                .flat_map(|g| g["token_scores"].as_array().unwrap())
-                .map(|s| s.as_f64().unwrap())
-                .collect();
-            let nll = -tokens.iter().sum::<f64>() / tokens.len() as f64;
-            let found = r["nll"].as_f64().unwrap();
-            assert!((nll - found).abs() < 1e-4, "{out} {}: {nll} {found}", r["lang_pair"]);
-            compared += 1;
-        }
-        assert!(compared >= 4, "{out}");
     }
 }
 
@@ -141,7 +106,7 @@ fn defaults_are_those_of_the_papers() {
         }
     }
     // Heads begin as Xavier in the one, with deviation 0.01 in the other; one update moves little.
-    for (run, init, low, high) in [("ha", "xavier", 0.05, 0.5), ("hx", "small", 0.003, 0.02)] {
+    for (run, init, low, high) in [("ha", "xavier", 0.021, 0.023), ("hx", "small", 0.009, 0.011)] {
         let more = format!(
             "{plain} {} --lr 1e-9 --hyper-init {init}",
             if run == "ha" { "hyper-adapters" } else { "hyper-x" }
@@ -268,7 +233,8 @@ fn a_tag_head_goes_on() {
     let head = |run: &str| tensors(&t, &format!("{}/tag_head.safetensors", last(&t, run)));
     let old = head("x");
     t.write("tags-ee.jsonl", t.read("tags.jsonl").replace("\"bb\"", "\"ee\""));
-    let new = "--method hyper-x --init-from x --new-language ee=bb --max-steps 3";
+    let new =
+        "--method hyper-x --init-from x --new-language ee=bb --tag-languages ee --max-steps 3";
     train(&t, "ee", &format!("{new} --tag tags-ee.jsonl")).run().ok();
     assert_eq!(head("ee"), old, "frozen with all else");
     assert!(hypernet(&t, "ee")["rows"]["language.ee"]["updates"].as_u64() > Some(0));

@@ -261,6 +261,32 @@ fn a_frozen_base_stays_as_it_is() {
     }
 }
 
+/// What the trainer evaluates a direction with is that direction's own, and each has others.
+#[test]
+fn the_trainer_gives_each_direction_its_own() {
+    let corpus = corpus(&["de", "fi"], &[], false);
+    let network = network(adapters(), &corpus);
+    let mut trainer = trainer(&corpus, base(|_| false), hyper_training(&network), None);
+    run(&mut trainer);
+    let downs = |parts: &DirectionParts| -> Vec<Vec<u32>> {
+        let layers = parts.encoder.iter().chain(&parts.decoder);
+        let adapters = layers.flat_map(|l| l.adapters.values());
+        let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect();
+        adapters.map(|a| bits(&values(a.down.tensor()).unwrap())).collect()
+    };
+    let trained = written(&trainer);
+    let mut seen = BTreeSet::new();
+    for lane in &corpus.directions {
+        let d = &lane.direction;
+        let own = trained.choose(TRANSLATION, &d.src_lang, &d.tgt_lang).unwrap();
+        let expected = downs(&trained.parts(&own).unwrap());
+        assert_eq!(expected.len(), 3, "an adapter for each layer");
+        assert_eq!(downs(&trainer.parts(Task::Translation, d).unwrap()), expected, "{d}");
+        assert!(seen.insert(expected), "{d} has another's");
+    }
+    assert_eq!(seen.len(), 4);
+}
+
 /// Check 6 of Hyper-X's section 16: hyper-network, vectors, layer norms and tag head move, and
 /// nothing else does.
 #[test]
