@@ -9,7 +9,8 @@ BINARY  := $(TARGET)/release/isogloss
 SHARE   := $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check bench docs generate install uninstall clean
+FUZZ_SECONDS ?= 600
+.PHONY: help build demo test check fuzz bench docs generate install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +29,9 @@ test: ## format, lints and every test; the last line counts them
 check: ## format and lints only
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+fuzz: ## every reader, ten minutes each; needs a nightly toolchain
+	tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 bench: ## benchmarks
 	$(CARGO) bench --locked

@@ -146,7 +146,7 @@ pub struct Args {
     /// Hypotheses in each record
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Decoding")]
     pub n_best: usize,
-    /// Log probability of each token in each record
+    /// Id and log probability of each token in each record
     #[arg(long, help_heading = "Decoding")]
     pub token_scores: bool,
     /// Do not search: score each record's reference

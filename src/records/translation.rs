@@ -8,7 +8,7 @@ use crate::error::Error;
 pub const SCHEMA: u32 = 1;
 
 /// Fields of an earlier translation, and the source under its other name.
-const STALE: [&str; 12] = [
+const STALE: [&str; 13] = [
     "text",
     "mt",
     "score",
@@ -17,6 +17,7 @@ const STALE: [&str; 12] = [
     "finish",
     "truncated",
     "nbest",
+    "token_ids",
     "token_scores",
     "mask",
     "adapters",
@@ -42,6 +43,8 @@ pub struct Scores {
     pub num_hyp_tokens: u64,
     /// `eos` or `max_len`.
     pub finish: &'static str,
+    /// Marks included.
+    pub token_ids: Option<Vec<u32>>,
     /// One for each token; 0 for the mark, which is forced.
     pub token_scores: Option<Vec<f64>>,
 }
@@ -103,7 +106,8 @@ impl Translation {
         m.insert("tgt_lang".into(), self.tgt_lang.into());
         m.insert("src".into(), self.src.into());
         m.insert("hyp".into(), self.hyp.into());
-        let token_scores = self.scores.as_ref().and_then(|s| s.token_scores.clone());
+        let tokens = self.scores.as_ref().map(|s| (s.token_ids.clone(), s.token_scores.clone()));
+        let (token_ids, token_scores) = tokens.unwrap_or_default();
         if let Some(s) = &self.scores {
             m.insert("score".into(), number(s.score));
             m.insert("score_norm".into(), number(s.score_norm));
@@ -125,6 +129,9 @@ impl Translation {
                 .map(|h| json!({"hyp": h.hyp, "score": number(h.score), "score_norm": number(h.score_norm)}))
                 .collect();
             m.insert("nbest".into(), list.into());
+        }
+        if let Some(ids) = token_ids {
+            m.insert("token_ids".into(), ids.into());
         }
         if let Some(scores) = token_scores {
             let scores: Vec<Value> = scores.into_iter().map(number).collect();

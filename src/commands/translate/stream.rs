@@ -289,6 +289,7 @@ impl Stream for TranslationStream<'_> {
                 score_norm: h.score_norm.into(),
                 num_hyp_tokens: h.tokens.len() as u64,
                 finish: h.finish.name(),
+                token_ids: self.writing.token_scores.then(|| h.tokens.clone()),
                 token_scores: self
                     .writing
                     .token_scores
