@@ -6,6 +6,7 @@ mod direction;
 mod iso639;
 mod languages;
 mod sample;
+mod sentencepiece;
 mod tokenizer;
 mod train_tokenizer;
 mod unigram_trainer;
