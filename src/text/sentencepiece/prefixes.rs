@@ -15,10 +15,6 @@ impl Prefixes {
         Self { entries }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Tells `each` length and value of every entry that `text` begins with, shortest first.
     pub fn of(&self, text: &[u8], mut each: impl FnMut(usize, u32)) {
         // Entries that agree with the text so far.
@@ -62,6 +58,5 @@ mod tests {
         assert_eq!(of("äx"), [(2, 6)]);
         assert_eq!((of("xab"), of("")), (vec![], vec![]));
         assert_eq!((p.longest(b"abd"), p.longest(b"c")), (Some(3), None));
-        assert!(Prefixes::default().is_empty());
     }
 }
