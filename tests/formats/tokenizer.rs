@@ -403,6 +403,10 @@ fn broken_files_are_artifact_errors() {
     assert!(e.to_string().contains("no tokenizer"), "{e}");
     std::fs::write(dir.path().join("sentencepiece.bpe.model"), "x").unwrap();
     let e = TextTokenizer::load(dir.path(), &config(9)).err().unwrap();
+    assert!(e.to_string().contains("vocab.json"), "{e}");
+    std::fs::write(dir.path().join("spiece.model"), "x").unwrap();
+    std::fs::remove_file(dir.path().join("sentencepiece.bpe.model")).unwrap();
+    let e = TextTokenizer::load(dir.path(), &config(9)).err().unwrap();
     assert!(e.to_string().contains("AutoTokenizer"), "{e}");
 }
 
