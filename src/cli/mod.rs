@@ -54,6 +54,7 @@ pub enum Command {
     Tag(commands::tag::Args),
     Score(commands::score::Args),
     Export(commands::export::Args),
+    Tokenize(commands::tokenize::Args),
     Inspect(commands::inspect::Args),
     #[command(hide = true)]
     Generate(commands::generate::Args),

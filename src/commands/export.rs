@@ -100,6 +100,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         config,
         final_logits_bias: bias.as_deref(),
         carried: None,
+        convention: None,
     };
     let provenance = Provenance {
         command: "export".into(),

@@ -9,12 +9,14 @@ pub mod generate;
 pub mod init;
 pub mod inspect;
 pub mod lora;
+pub mod marks;
 pub mod masks;
 pub mod pairs;
 pub mod profile_neurons;
 pub mod prune_lora;
 pub mod score;
 pub mod tag;
+pub mod tokenize;
 pub mod train;
 pub mod translate;
 
@@ -34,6 +36,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Tag(args) => tag::run(args, context),
         Command::Score(args) => score::run(args, context),
         Command::Export(args) => export::run(args, context),
+        Command::Tokenize(args) => tokenize::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Generate(args) => generate::run(args, context),
     }

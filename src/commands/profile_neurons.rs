@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
+use crate::commands::marks::MarkArgs;
 use crate::commands::pairs::{PairArgs, warn_about};
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
@@ -18,7 +19,6 @@ use crate::model::inference::InferenceModel;
 use crate::profiling::{ProfileOptions, Profiler, distribution, quantile};
 use crate::records::{LayerProfile, NeuronProfile, round6};
 use crate::report::{Align, Table, TableFormat};
-use crate::text::TextTokenizer;
 use crate::training::Corpus;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,6 +61,8 @@ pub struct Args {
     pub output: Option<PathBuf>,
     #[command(flatten)]
     pub pairs: PairArgs,
+    #[command(flatten)]
+    pub marks: MarkArgs,
 
     /// What is counted
     #[arg(long, value_enum, default_value = "token", help_heading = "Counting")]
@@ -130,7 +132,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         refuse_existing(output, context.force)?;
     }
     let checkpoint = Checkpoint::open(&args.model)?;
-    let tokenizer = TextTokenizer::load(checkpoint.dir(), &checkpoint.config)?;
+    let tokenizer = args.marks.tokenizer(&checkpoint)?;
     let inputs = inputs_or_stdin(
         &args.inputs,
         "isogloss profile-neurons -m model -o stats.safetensors dev.jsonl",
@@ -171,6 +173,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let profile = ProfileOptions {
         counting: args.counting(),
         sums: args.sums,
+        convention: tokenizer.convention(),
         batch_tokens: args.batch_tokens,
     };
     let mut profiler = Profiler::new(&model, context.threads, profile);
@@ -181,8 +184,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         hasher.add(corpus);
         for d in &corpus.directions {
             let examples = d.examples.iter();
-            let pairs: Vec<(&[u32], &[u32])> =
-                examples.map(|e| (corpus.sentence(e.src), corpus.sentence(e.tgt))).collect();
+            let sources: Vec<_> =
+                examples.map(|e| (corpus.source(*e), corpus.target(*e))).collect();
+            let pairs: Vec<(&[u32], &[u32])> = sources.iter().map(|(s, t)| (&**s, *t)).collect();
             profiler.add(&d.direction.to_string(), &pairs);
         }
         progress.add(corpus.summary.num_records - before);

@@ -298,6 +298,7 @@ fn write(
             config: &checkpoint.config,
             final_logits_bias: bias.as_deref(),
             carried: None,
+            convention: None,
         };
         write_model(dir.path(), &source, &set, &provenance)?;
     } else {

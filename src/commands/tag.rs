@@ -11,6 +11,7 @@ use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
 use crate::commands::lora::{LoadedLora, LoraArgs};
+use crate::commands::marks::MarkArgs;
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::commands::translate::OnLong;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +20,6 @@ use crate::io::{Input, Output};
 use crate::methods::Provider;
 use crate::model::Checkpoint;
 use crate::records::Tagging;
-use crate::text::TextTokenizer;
 use crate::training::{TAG_HEAD, TagHead};
 use scores::Tally;
 use sentences::{Sentence, Sentences};
@@ -60,6 +60,9 @@ pub struct Args {
     /// What to do with a sentence that is longer than the model's positions
     #[arg(long, value_enum, default_value = "cut", help_heading = "Input")]
     pub on_long: OnLong,
+
+    #[command(flatten)]
+    pub marks: MarkArgs,
 
     #[command(flatten)]
     pub neuron_masks: MaskArgs,
@@ -185,7 +188,7 @@ fn find_head(
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
     let checkpoint = Checkpoint::open(&args.model)?;
-    let tokenizer = TextTokenizer::load(checkpoint.dir(), &checkpoint.config)?;
+    let tokenizer = args.marks.tokenizer(&checkpoint)?;
     if let Some(lang) = &args.lang {
         tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag("--lang"))?;
     }
@@ -214,7 +217,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut tally = Tally::new(head.tags());
     let provider = loaded.provider(args, &checkpoint)?;
     let limits = Limits { sentences: args.batch_size, tokens: args.batch_tokens };
-    let mut tagger = Tagger::new(&checkpoint, head, provider, limits)?;
+    let mut tagger = Tagger::new(&checkpoint, head, provider, limits, tokenizer.convention())?;
     let mut sentences = Sentences::new(inputs, args.lang.clone(), &tokenizer, &checkpoint.config)
         .refusing_long(args.on_long == OnLong::Error);
     let mut progress = context.report.progress("tagging", "sentences", None);

@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         (Some(path), Method::Full) => Some(Checkpoint::open(path)?),
         _ => None,
     };
-    let tokenizer = TextTokenizer::load(base.dir(), &base.config)?;
+    let tokenizer = args.marks.tokenizer(&base)?;
     let masks = args.neuron_masks.load(weights.as_ref().unwrap_or(&base))?;
     let mut config = base.config.clone();
     config.dropout = args.dropout.unwrap_or(config.dropout);
@@ -291,6 +291,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             config: &config,
             final_logits_bias: bias.as_deref(),
             carried: masks.as_ref().map(|m| (&*m.file, CARRIED)),
+            convention: args.marks.convention(),
         },
         provenance: Provenance {
             command: "train".into(),

@@ -13,6 +13,7 @@ use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
 use crate::commands::lora::{LoadedLora, LoraArgs};
+use crate::commands::marks::MarkArgs;
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
@@ -26,7 +27,6 @@ use crate::methods::UnknownLanguage;
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
-use crate::text::TextTokenizer;
 use defaults::ModelDefaults;
 use reader::{ReaderOptions, spawn};
 use stream::{TranslationStream, Writing};
@@ -104,6 +104,9 @@ pub struct Args {
     /// The same, for at most N broken lines
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub max_errors: Option<u64>,
+
+    #[command(flatten)]
+    pub marks: MarkArgs,
 
     #[command(flatten)]
     pub neuron_masks: MaskArgs,
@@ -295,7 +298,7 @@ const MAX_BEAM_SIZE: usize = 1024;
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
     let checkpoint = Checkpoint::open(&args.model)?;
-    let tokenizer = Arc::new(TextTokenizer::load(checkpoint.dir(), &checkpoint.config)?);
+    let tokenizer = Arc::new(args.marks.tokenizer(&checkpoint)?);
     let mut out = Output::stdout(args.line_buffered);
     if args.list_langs {
         for code in tokenizer.languages().codes() {
@@ -457,6 +460,8 @@ fn args_of(context: &Context) -> serde_json::Value {
         "suppress_token",
         "n_best",
         "score_given",
+        "mark_convention",
+        "nllb_legacy_source",
         "unknown_direction",
         "unknown_language",
         "no_masks",

@@ -14,10 +14,11 @@ use crate::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
 /// What a sentence is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A translation by search; `mark` is forced as the first token.
+    /// A translation by search; `mark` is forced as the first token, where there is one.
     Search { mark: Option<u32> },
-    /// The score of a given translation: `[mark, pieces..., eos]`, the mark being free.
-    Given { labels: Vec<u32> },
+    /// The score of a given translation: `[mark, pieces..., eos]`, the first `num_forced` tokens
+    /// (the mark, where there is one) being free.
+    Given { labels: Vec<u32>, num_forced: usize },
 }
 
 /// The result for one sentence: hypotheses, best first; one for a given target.
@@ -63,16 +64,17 @@ enum Search {
 struct Given {
     /// `[mark, pieces..., eos]`
     labels: Vec<u32>,
+    num_forced: usize,
     /// The step's first output of this sentence, and the normaliser of each label.
     first: usize,
     norms: Vec<Normalizer>,
 }
 
 impl Given {
-    /// Right after the step. The mark is free, as in search.
+    /// Right after the step. What search forces is free.
     fn finish(&self, decoder: &Decoder<'_>, length_penalty: f64) -> Hypothesis {
         let log_prob = |(i, (&token, norm)): (usize, (&u32, &Normalizer))| match i {
-            0 => 0.0,
+            i if i < self.num_forced => 0.0,
             _ => norm.log_prob(decoder.logit(self.first + i, token)),
         };
         let token_scores: Vec<f32> =
@@ -149,7 +151,7 @@ impl<'m, T> Session<'m, T> {
                 let max_len = self.decoder.model().max_len();
                 self.options.max_new_tokens.resolve(src.len(), max_len).max(1)
             }
-            Target::Given { labels } => labels.len(),
+            Target::Given { labels, .. } => labels.len(),
         }
     }
 
@@ -162,9 +164,9 @@ impl<'m, T> Session<'m, T> {
             let max_new = self.max_new(&src, &target);
             let mut pending = vec![start];
             let search = match target {
-                Target::Given { labels } => {
+                Target::Given { labels, num_forced } => {
                     pending.extend_from_slice(&labels[..labels.len().saturating_sub(1)]);
-                    Search::Given(Given { labels, first: 0, norms: Vec::new() })
+                    Search::Given(Given { labels, num_forced, first: 0, norms: Vec::new() })
                 }
                 Target::Search { mark } => {
                     pending.extend(mark);

@@ -16,6 +16,9 @@ pub const WEIGHTS: &str = "model.safetensors";
 pub const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// With [`VOCAB`], M2M-100's tokenizer.
+pub const SENTENCEPIECE: &str = "sentencepiece.bpe.model";
+pub const VOCAB: &str = "vocab.json";
 
 /// Files above this size are not read as JSON.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -81,7 +84,7 @@ pub fn resolve_model_dir(path: &Path) -> Result<PathBuf> {
         found?;
         match path.exists() {
             true => {
-                "a model directory holds config.json, model.safetensors and tokenizer.json; \
+                "a model directory holds config.json, model.safetensors and a tokenizer; \
                  make one with `isogloss init`"
             }
             false => "no such directory; check the path",

@@ -13,3 +13,4 @@ pub mod placement;
 pub mod provenance;
 pub mod safetensors;
 pub mod safetensors_stream;
+pub mod sentencepiece;

@@ -10,12 +10,15 @@ use crate::formats::neurons::{Block, Side};
 use crate::model::inference::{
     Activity, ActivityOptions, BlockActivity, Decoder, ForcedPair, InferenceModel,
 };
+use crate::text::Convention;
 
 #[derive(Clone, Debug)]
 pub struct ProfileOptions {
     pub counting: Counting,
     /// Also sum the values.
     pub sums: bool,
+    /// Where the marks of the text stand.
+    pub convention: Convention,
     /// Tokens of a batch, padding included; the longer side counts.
     pub batch_tokens: usize,
 }
@@ -41,7 +44,7 @@ impl<'m> Profiler<'m> {
         Self { model, decoder, options, directions: BTreeMap::new() }
     }
 
-    /// Adds pairs of one direction: sources and labels, `[mark, pieces..., eos]` each.
+    /// Adds pairs of one direction: sources and labels, as the convention has them.
     pub fn add(&mut self, lang_pair: &str, pairs: &[(&[u32], &[u32])]) {
         let counting = &self.options.counting;
         let activity = ActivityOptions {
@@ -54,7 +57,8 @@ impl<'m> Profiler<'m> {
             DirectionCounts { activity, tokens: [0; 2], sentences: 0 }
         });
         for batch in batches(pairs, self.options.batch_tokens) {
-            let forced = forced_pairs(&batch, counting, self.model.config().decoder_start_token_id);
+            let start = self.model.config().decoder_start_token_id;
+            let forced = forced_pairs(&batch, &self.options, start);
             for p in &forced {
                 let sum = |w: &[u32]| w.iter().map(|&n| u64::from(n)).sum::<u64>();
                 counts.tokens[0] += sum(&p.src_weights);
@@ -70,7 +74,7 @@ impl<'m> Profiler<'m> {
     pub fn run_plain(&mut self, pairs: &[(&[u32], &[u32])]) {
         for batch in batches(pairs, self.options.batch_tokens) {
             let start = self.model.config().decoder_start_token_id;
-            let forced = forced_pairs(&batch, &self.options.counting, start);
+            let forced = forced_pairs(&batch, &self.options, start);
             self.decoder.observe(self.model.base_weights(), &forced, None);
         }
     }
@@ -130,14 +134,15 @@ fn batches<'a>(
 /// A batch with what counts in it.
 fn forced_pairs(
     batch: &[(&[u32], &[u32])],
-    counting: &Counting,
+    options: &ProfileOptions,
     decoder_start: u32,
 ) -> Vec<ForcedPair> {
+    let (counting, convention) = (&options.counting, options.convention);
     let longest = |side: fn(&(&[u32], &[u32])) -> usize| batch.iter().map(side).max().unwrap_or(0);
     let (src_len, tgt_len) = (longest(|p| p.0.len()), longest(|p| p.1.len()));
-    let weights = |len: usize, longest: usize, mark: usize| {
+    let weights = |len: usize, longest: usize, mark: Option<usize>| {
         let mut w = vec![1u32; len];
-        if !counting.marks && mark < len {
+        if let Some(mark) = mark.filter(|mark| !counting.marks && *mark < len) {
             w[mark] = 0;
         }
         let padding = (longest - len) as u32;
@@ -148,12 +153,16 @@ fn forced_pairs(
         .iter()
         .map(|(src, labels)| ForcedPair {
             src: src.to_vec(),
-            // Teacher forcing: shifted right, the mark second.
+            // Teacher forcing: shifted right, a mark second.
             input: std::iter::once(decoder_start)
                 .chain(labels[..labels.len().saturating_sub(1)].iter().copied())
                 .collect(),
-            src_weights: weights(src.len(), src_len, 0),
-            input_weights: weights(labels.len(), tgt_len, 1),
+            src_weights: weights(src.len(), src_len, Some(convention.source_place(0, src.len()))),
+            input_weights: weights(
+                labels.len(),
+                tgt_len,
+                (convention.num_forced() > 0).then_some(1),
+            ),
         })
         .collect()
 }

@@ -47,15 +47,20 @@ pub fn build_batch(
     noise: Option<BatchNoise<'_>>,
 ) -> Batch {
     let of = |i: &u32| -> Example { lane.examples[*i as usize] };
-    let clean = || indices.iter().map(|i| corpus.sentence(of(i).src));
+    let clean = || {
+        let sources: Vec<_> = indices.iter().map(|i| corpus.source(of(i))).collect();
+        Ragged::new(sources.iter().map(|s| &**s))
+    };
     match lane.task {
         Task::Tagging => {
-            let src = Ragged::new(clean());
+            let src = clean();
             let mut tags = Vec::with_capacity(src.num_tokens());
             for i in indices {
                 let sentence = of(i).src;
                 match corpus.labels(sentence) {
-                    Some(labels) => tags.extend_from_slice(labels),
+                    Some(labels) => {
+                        tags.extend_from_slice(&corpus.convention().source_labels(labels));
+                    }
                     None => tags.resize(tags.len() + corpus.sentence_len(sentence), IGNORED),
                 }
             }
@@ -63,26 +68,28 @@ pub fn build_batch(
         }
         Task::Denoising | Task::Translation => {
             let src = match noise.filter(|_| lane.task == Task::Denoising) {
-                None => Ragged::new(clean()),
+                None => clean(),
                 Some(n) => {
                     let damaged: Vec<Vec<u32>> = indices
                         .iter()
                         .map(|i| {
-                            let sentence = of(i).src;
-                            let key = sentence_key(n.key, sentence);
-                            noised(corpus.sentence(sentence), n.settings, n.mask_id, key)
+                            let e = of(i);
+                            let key = sentence_key(n.key, e.src);
+                            let damaged =
+                                noised(corpus.sentence(e.src), n.settings, n.mask_id, key);
+                            corpus.as_source(&damaged, e).into_owned()
                         })
                         .collect();
                     Ragged::new(damaged.iter().map(Vec::as_slice))
                 }
             };
-            let labels = Ragged::new(indices.iter().map(|i| corpus.sentence(of(i).tgt)));
+            let labels = Ragged::new(indices.iter().map(|i| corpus.target(of(i))));
             let weights = corpus.has_weights().then(|| {
                 indices
                     .iter()
                     .flat_map(|i| {
                         let e = of(i);
-                        std::iter::repeat_n(e.weight, corpus.sentence_len(e.tgt))
+                        std::iter::repeat_n(e.weight, corpus.target(e).len())
                     })
                     .collect()
             });

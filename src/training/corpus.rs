@@ -5,6 +5,7 @@ mod denoising;
 mod parallel;
 mod tagging;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::formats::provenance::hex;
 use crate::io::Input;
 use crate::records::{InputFormat, ReadOptions};
-use crate::text::Direction;
+use crate::text::{Convention, Direction};
 
 /// What to do with a sentence that has more tokens than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -98,9 +99,10 @@ pub struct CorpusSummary {
     pub num_dropped: u64,
 }
 
-/// Tokenized text. A sentence is `[mark, pieces, eos]`, the same as source and as target, and is
-/// stored once for both directions.
+/// Tokenized text. A sentence is stored once for both directions, as `[mark, pieces, eos]`; the
+/// tokenizer's convention makes sources and targets of it.
 pub struct Corpus {
+    convention: Convention,
     tokens: Vec<u32>,
     /// `[sentences + 1]`.
     offsets: Vec<u64>,
@@ -128,6 +130,7 @@ impl Corpus {
     /// No text, to add that of tasks to.
     pub fn empty() -> Self {
         Self {
+            convention: Convention::M2m100,
             tokens: Vec::new(),
             offsets: vec![0],
             labels: Vec::new(),
@@ -182,7 +185,24 @@ impl Corpus {
         }
     }
 
-    /// Token ids of a sentence: `[mark, pieces, eos]`.
+    /// Where the tokenizer of the text puts its marks.
+    pub fn convention(&self) -> Convention {
+        self.convention
+    }
+    /// What the encoder reads of `sentence`, the source of `e` or a damaged copy of it.
+    pub fn as_source<'a>(&self, sentence: &'a [u32], e: Example) -> Cow<'a, [u32]> {
+        let target_mark = self.sentence(e.tgt).first().copied().unwrap_or(0);
+        self.convention.source(sentence, target_mark)
+    }
+    /// What the encoder reads of an example.
+    pub fn source(&self, e: Example) -> Cow<'_, [u32]> {
+        self.as_source(self.sentence(e.src), e)
+    }
+    /// The labels of an example.
+    pub fn target(&self, e: Example) -> &[u32] {
+        self.convention.target(self.sentence(e.tgt))
+    }
+    /// Token ids of a sentence as it is stored: `[mark, pieces, eos]`.
     pub fn sentence(&self, i: u32) -> &[u32] {
         let i = i as usize;
         &self.tokens[self.offsets[i] as usize..self.offsets[i + 1] as usize]
@@ -238,7 +258,11 @@ impl Corpus {
                 hasher.update(e.weight.to_le_bytes());
             }
         }
-        // Nothing more for parallel text alone, as it was before there were other tasks.
+        // Nothing more for the usual convention and parallel text alone, as it was before there were
+        // others.
+        if matches!(self.convention, Convention::NllbLegacy | Convention::Small100) {
+            hasher.update(self.convention.name());
+        }
         for t in &self.labels {
             hasher.update(t.to_le_bytes());
         }

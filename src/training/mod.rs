@@ -8,6 +8,7 @@ mod fixture;
 mod freeze;
 mod hyper;
 mod lora;
+mod model_dir;
 mod noise;
 mod optimizer;
 mod parts;
@@ -29,13 +30,11 @@ pub use corpus::{
 pub use freeze::{ParameterGroup, is_trained};
 pub use hyper::HyperTraining;
 pub use lora::{LEARNED, LoraTraining};
+pub use model_dir::{ModelSource, copy_side_files, write_model};
 pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
 pub use parts::{TrainedParts, uses_of};
-pub use run_dir::{
-    Best, Content, ModelSource, RunDir, RunState, copy_side_files, read_moments, read_state,
-    write_model,
-};
+pub use run_dir::{Best, Content, RunDir, RunState, read_moments, read_state};
 pub use sampler::{BatchPlan, Sampler, SamplerSettings, SamplerState};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use session::{Observer, STOP_SIGNAL, Scorer, Session, SessionOptions};

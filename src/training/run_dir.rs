@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::model_dir::{ModelSource, write_model};
 use super::optimizer::{Adam, AdamSettings, Moments};
 use super::parts::TrainedParts;
 use super::sampler::SamplerState;
@@ -17,16 +18,15 @@ use super::settings::Settings;
 use super::tagging::{TAG_HEAD, TagHead};
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
-use crate::formats::adapters::{self, BANK};
+use crate::formats::adapters::BANK;
 use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
-use crate::formats::{hf, hypernet, peft, placement};
+use crate::formats::{hf, hypernet, peft};
 use crate::io::{AtomicDir, LockFile, write_bytes};
-use crate::kernels::storage::values;
-use crate::model::{ModelConfig, ParameterSet};
+use crate::model::ParameterSet;
 use crate::records::TrainingRecord;
 
-const STATE: &str = "state.json";
+pub(super) const STATE: &str = "state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// The best validation so far.
@@ -308,69 +308,6 @@ pub(super) fn weights_sha256(dir: &Path) -> Result<String> {
         hasher.update(format!("{name} {}\n", file_sha256(path)?));
     }
     Ok(hex(&hasher.finalize()))
-}
-
-/// What a trained model's directory takes over from the one it started from.
-pub struct ModelSource<'a> {
-    pub dir: &'a Path,
-    pub config: &'a ModelConfig,
-    pub final_logits_bias: Option<&'a [f32]>,
-    /// A file that goes into each checkpoint under this name: the masks it is trained with.
-    pub carried: Option<(&'a [u8], &'a str)>,
-}
-
-/// Writes a complete model directory: weights in f32, configuration, tokenizer files.
-pub fn write_model(
-    dir: &Path,
-    source: &ModelSource<'_>,
-    set: &ParameterSet,
-    provenance: &Provenance,
-) -> Result<()> {
-    let mut config = source.config.clone();
-    config.rest.insert("dtype".into(), "float32".into());
-    config.rest.shift_remove("torch_dtype");
-    let text = serde_json::to_vec_pretty(&config)
-        .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
-    write_bytes(&dir.join(hf::CONFIG), &text)?;
-    copy_side_files(source.dir, dir)?;
-    let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
-    let mut entries: BTreeMap<String, Entry<'_>> = guards
-        .iter()
-        .map(|(p, v)| {
-            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(v) };
-            (p.name.to_string(), entry)
-        })
-        .collect();
-    if let Some(bias) = source.final_logits_bias {
-        entries.insert(
-            crate::model::checkpoint::FINAL_LOGITS_BIAS.into(),
-            Entry { shape: vec![1, bias.len()], data: Data::F32(bias) },
-        );
-    }
-    safetensors::write(&dir.join(hf::WEIGHTS), &entries, &provenance.metadata("model"), true)
-}
-
-/// Tokenizer and generation files, whatever their names; not weights, not run state, nor what says
-/// how weights that are not copied fit together.
-pub fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
-    let entries = fs::read_dir(from).map_err(|e| Error::io("read", from, e))?;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let weights = [".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".index.json"];
-        let of_weights =
-            [hf::CONFIG, hypernet::FILE, adapters::FILE, placement::FILE, peft::CONFIG];
-        let skip = of_weights.contains(&name.as_str())
-            || name == STATE
-            || name.starts_with('.')
-            || weights.iter().any(|w| name.ends_with(w))
-            || !path.is_file();
-        if !skip {
-            let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-            write_bytes(&to.join(&name), &bytes)?;
-        }
-    }
-    Ok(())
 }
 
 fn read_count(file: &TensorFile, name: &str) -> Result<u64> {

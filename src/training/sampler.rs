@@ -183,7 +183,7 @@ impl Sampler {
         self.sentences_seen += examples.len() as u64;
         let all = &self.corpus.directions[d].examples;
         let target_tokens =
-            examples.iter().map(|&i| self.corpus.sentence_len(all[i as usize].tgt)).sum();
+            examples.iter().map(|&i| self.corpus.target(all[i as usize]).len()).sum();
         BatchPlan { direction: d, examples, target_tokens }
     }
 

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use super::corpus::Corpus;
+use super::model_dir::ModelSource;
 use super::parts::Mean;
-use super::run_dir::{Best, Content, ModelSource, RunDir, RunState, weights_sha256};
+use super::run_dir::{Best, Content, RunDir, RunState, weights_sha256};
 use super::sampler::BatchPlan;
 use super::settings::Settings;
 use super::trainer::{StepReport, Trainer};
@@ -265,8 +266,9 @@ impl Session<'_> {
         for p in plans {
             let examples = &corpus.directions[p.direction].examples;
             let of = |i: &u32| examples[*i as usize];
-            let src: Vec<&[u32]> = p.examples.iter().map(|i| corpus.sentence(of(i).src)).collect();
-            let tgt: Vec<&[u32]> = p.examples.iter().map(|i| corpus.sentence(of(i).tgt)).collect();
+            let sources: Vec<_> = p.examples.iter().map(|i| corpus.source(of(i))).collect();
+            let src: Vec<&[u32]> = sources.iter().map(|s| &**s).collect();
+            let tgt: Vec<&[u32]> = p.examples.iter().map(|i| corpus.target(of(i))).collect();
             observer.batch(self.trainer.step() + 1, &src, &tgt)?;
         }
         Ok(())

@@ -24,6 +24,7 @@ use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use isogloss::model::seam::NeuronMask;
 use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, Teacher};
 use isogloss::profiling::{ProfileOptions, Profiler, random};
+use isogloss::text::Convention;
 use isogloss::training::{Adam, AdamSettings};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -206,7 +207,8 @@ fn profile(shape: &str, threads: usize) -> Outcome {
         ("sums", Counting::default(), true),
     ];
     for (name, counting, sums) in conventions {
-        let options = ProfileOptions { counting, sums, batch_tokens: 4096 };
+        let options =
+            ProfileOptions { counting, sums, convention: Convention::M2m100, batch_tokens: 4096 };
         let mut profiler = Profiler::new(&model, threads, options);
         let (mut plain, mut counted) = (Vec::new(), Vec::new());
         for turn in 0..=2 * TURNS {

@@ -109,9 +109,9 @@ fn the_copy_has_new_marks_and_everything_old() {
     // Text is cut as before, behind the new mark too.
     let wide = TextTokenizer::load(new.dir(), &new.config).unwrap();
     for text in ["uno dos tri", "kin  nau", "zzz __ee__ </s>", ""] {
-        let before = known.encode_source("bb", text, 64).unwrap();
-        assert_eq!(wide.encode_source("bb", text, 64).unwrap(), before, "{text}");
-        let after = wide.encode_target("ee", text, 64).unwrap();
+        let before = known.encode("bb", text, 64).unwrap();
+        assert_eq!(wide.encode("bb", text, 64).unwrap(), before, "{text}");
+        let after = wide.encode("ee", text, 64).unwrap();
         assert_eq!((after.ids[0], &after.ids[1..]), (46, &before.ids[1..]));
         assert_eq!(wide.decode(&after.ids).unwrap(), known.decode(&before.ids).unwrap());
         assert!(before.ids[1..].iter().all(|id| *id < 43), "{before:?}");

@@ -24,5 +24,6 @@ mod neurons;
 mod pipes;
 mod score;
 mod tag;
+mod tokenize;
 mod train;
 mod translate;

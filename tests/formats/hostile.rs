@@ -16,6 +16,7 @@ use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::placement::{Index, Placement, SHARED};
 use isogloss::formats::provenance::Provenance;
 use isogloss::formats::safetensors::TensorFile;
+use isogloss::formats::sentencepiece::SentencePieceModel;
 use isogloss::io::Input;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork};
 use isogloss::methods::lora::LoraSet;
@@ -69,6 +70,38 @@ fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(FIXTURE).join(name)).unwrap()
+}
+
+/// A SentencePiece model and a vocabulary for it.
+fn pieces(name: &str) -> (Vec<u8>, Vec<u8>) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sentencepiece");
+    let bytes = std::fs::read(dir.join(format!("{name}.model"))).unwrap();
+    let model = SentencePieceModel::parse(&bytes).unwrap();
+    let text = model.pieces.iter().filter(|p| p.kind.is_segment()).map(|p| p.text.as_str());
+    let all = ["<s>", "<pad>", "</s>", "<unk>"].into_iter().chain(text);
+    let vocab: serde_json::Map<_, _> =
+        all.zip(0..).map(|(piece, id)| (piece.to_string(), serde_json::Value::from(id))).collect();
+    (bytes, serde_json::to_vec(&vocab).unwrap())
+}
+
+/// What loads cuts any text and puts it together again.
+fn read_pieces(model: &[u8], vocab: &[u8]) {
+    let mut config: ModelConfig = read_json(&Path::new(FIXTURE).join("config.json")).unwrap();
+    config.vocab_size = 800;
+    match TextTokenizer::from_pieces(model, vocab, &config) {
+        Err(e) => assert_eq!(e.exit_code() as i32, 4, "{e}"),
+        Ok(t) => {
+            for text in ["", "ba shi<sep> a\u{301}.", "__de__ </s> \u{1F600}\0 \u{fb01}"] {
+                match t.encode("en", text, 64) {
+                    Err(e) => assert_eq!(e.exit_code() as i32, 4, "{e}"),
+                    Ok(e) => {
+                        assert!(e.ids[1..e.ids.len() - 1].iter().all(|id| !t.is_control(*id)));
+                        t.decode(&e.ids).unwrap();
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The bytes of small statistics and masks.
@@ -328,6 +361,26 @@ proptest! {
         // A file of the other kind is neither.
         std::fs::write(path("stats"), neurons().1).unwrap();
         prop_assert!(NeuronStats::read(&path("stats")).is_err());
+    }
+
+    #[test]
+    fn damaged_sentencepiece_models(bytes in damaged(pieces("bpe_bytes").0)) {
+        read_pieces(&bytes, &pieces("bpe_bytes").1);
+    }
+
+    #[test]
+    fn damaged_sentencepiece_models_with_replacements(bytes in damaged(pieces("unigram").0)) {
+        read_pieces(&bytes, &pieces("unigram").1);
+    }
+
+    #[test]
+    fn damaged_vocabularies(bytes in damaged(pieces("bpe").1)) {
+        read_pieces(&pieces("bpe").0, &bytes);
+    }
+
+    #[test]
+    fn any_bytes_as_sentencepiece_models(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(SentencePieceModel::parse(&bytes).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Round trips, foreign fixtures, byte-for-byte determinism, generated inputs.
 
 mod hostile;
+mod pieces;
 mod tokenizer;

@@ -160,10 +160,10 @@ fn rare_characters_are_unknown_or_bytes() {
     let t = train_tokenizer(&corpus(1, 1000), &languages(), &o, |_| {}).unwrap();
     assert!(t.covered_frac >= 0.95 && t.covered_frac < 0.97, "{}", t.covered_frac);
     let bytes = load(&t.json, t.vocab_size).unwrap();
-    let ids = bytes.encode_source("en", "crab 🦀!", 64).unwrap();
+    let ids = bytes.encode("en", "crab 🦀!", 64).unwrap();
     assert_eq!(ids.num_unk, 0);
     assert_eq!(bytes.decode(&ids.ids).unwrap(), "crab 🦀!");
-    let ids = bpe().encode_source("en", "crab 🦀🦀", 64).unwrap();
+    let ids = bpe().encode("en", "crab 🦀🦀", 64).unwrap();
     assert_eq!(ids.num_unk, 2);
 }
 
@@ -171,25 +171,25 @@ fn rare_characters_are_unknown_or_bytes() {
 fn layout_of_both_sides() {
     let t = bpe();
     let mark = |l: &str| t.languages().id_of(l).unwrap();
-    assert_eq!(t.encode_source("de", "", 64).unwrap().ids, [mark("de"), 2]);
-    assert_eq!(t.encode_target("ja", "  ", 64).unwrap().ids, [mark("ja"), 2]);
+    assert_eq!(t.encode("de", "", 64).unwrap().ids, [mark("de"), 2]);
+    assert_eq!(t.encode("ja", "  ", 64).unwrap().ids, [mark("ja"), 2]);
     let Encoded { ids, num_unk, truncated } =
-        t.encode_source("en", "The old key opens the shop.", 64).unwrap();
+        t.encode("en", "The old key opens the shop.", 64).unwrap();
     assert_eq!((ids[0], *ids.last().unwrap()), (mark("en"), 2));
     assert_eq!((num_unk, truncated), (0, false));
     assert_eq!(t.piece(ids[1]).unwrap(), "\u{2581}The");
-    assert_eq!(t.encode_target("en", "The old key opens the shop.", 64).unwrap().ids, ids);
-    let cut = t.encode_source("en", "The old key opens the shop.", 5).unwrap();
+    assert_eq!(t.encode("en", "The old key opens the shop.", 64).unwrap().ids, ids);
+    let cut = t.encode("en", "The old key opens the shop.", 5).unwrap();
     assert_eq!(cut.ids, [&ids[..4], &[2][..]].concat());
     assert!(cut.truncated);
     // Exactly full is not cut.
-    let full = t.encode_source("en", "The old key opens the shop.", ids.len()).unwrap();
+    let full = t.encode("en", "The old key opens the shop.", ids.len()).unwrap();
     assert!(!full.truncated && full.ids == ids);
     for tiny in 0..3 {
-        let e = t.encode_source("en", "The key", tiny).unwrap();
+        let e = t.encode("en", "The key", tiny).unwrap();
         assert_eq!(e.ids.len(), tiny.max(2), "{e:?}");
     }
-    let e = t.encode_source("deu_Latn", "x", 9).unwrap_err();
+    let e = t.encode("deu_Latn", "x", 9).unwrap_err();
     assert!(e.to_string().contains("did you mean `de`?"), "{e}");
 }
 
@@ -236,7 +236,7 @@ fn batches_equal_single_sentences() {
         .collect();
     let batch = t.encode_batch(&items, 32).unwrap();
     for ((lang, text), e) in items.iter().zip(&batch) {
-        assert_eq!(*e, t.encode_source(lang, text, 32).unwrap());
+        assert_eq!(*e, t.encode(lang, text, 32).unwrap());
     }
     let bad = [("de", "a"), ("xx", "b"), ("yy", "c")];
     assert!(t.encode_batch(&bad, 32).unwrap_err().to_string().contains("`xx`"));
@@ -273,14 +273,14 @@ fn huge_lines_are_cut_without_reading_them_whole() {
     let t = bpe();
     for unit in ["a", "朝", "The key ", "🦀", " ", "</s>"] {
         let text = unit.repeat(1_000_000 / unit.len());
-        let e = t.encode_source("en", &text, 256).unwrap();
+        let e = t.encode("en", &text, 256).unwrap();
         assert!(e.ids.len() <= 256 && e.ids.len() >= 2);
         assert_eq!(e.truncated, unit != " ", "{unit:?}");
     }
     // And the cut changes nothing that is kept.
     let text = "The old bridge is closed today. ".repeat(4000);
     let whole = t.encode_pieces(&text).unwrap();
-    let e = t.encode_source("en", &text, 258).unwrap();
+    let e = t.encode("en", &text, 258).unwrap();
     assert_eq!(e.ids[1..257], whole[..256]);
 }
 
@@ -330,7 +330,7 @@ fn foreign_tokenizers() {
     let t = load(&json.to_string(), 310).unwrap();
     assert_eq!(t.languages().codes(), ["deu_Latn", "eng_Latn", "jpn_Jpan", "rus_Cyrl"]);
     let text = "The old key opens the shop.";
-    let ids = t.encode_source("eng_Latn", text, 64).unwrap().ids;
+    let ids = t.encode("eng_Latn", text, 64).unwrap().ids;
     assert_eq!(ids[1..ids.len() - 1], bpe().encode_pieces(text).unwrap());
     assert_eq!(t.decode(&ids).unwrap(), text);
     assert!(t.encode_pieces("eng_Latn").unwrap().iter().all(|&id| !t.is_control(id)));
@@ -403,6 +403,10 @@ fn broken_files_are_artifact_errors() {
     assert!(e.to_string().contains("no tokenizer"), "{e}");
     std::fs::write(dir.path().join("sentencepiece.bpe.model"), "x").unwrap();
     let e = TextTokenizer::load(dir.path(), &config(9)).err().unwrap();
+    assert!(e.to_string().contains("vocab.json"), "{e}");
+    std::fs::write(dir.path().join("spiece.model"), "x").unwrap();
+    std::fs::remove_file(dir.path().join("sentencepiece.bpe.model")).unwrap();
+    let e = TextTokenizer::load(dir.path(), &config(9)).err().unwrap();
     assert!(e.to_string().contains("AutoTokenizer"), "{e}");
 }
 
@@ -436,7 +440,7 @@ proptest! {
         for t in [bpe(), unigram_bytes()] {
             let normal = t.normalize(&text).unwrap();
             prop_assert_eq!(&normal, &text.split_whitespace().collect::<Vec<_>>().join(" "));
-            let e = t.encode_source("en", &text, 4096).unwrap();
+            let e = t.encode("en", &text, 4096).unwrap();
             if e.num_unk == 0 {
                 prop_assert_eq!(&t.decode(&e.ids).unwrap(), &normal);
             }
@@ -446,7 +450,7 @@ proptest! {
     #[test]
     fn any_text_encodes_and_decodes(text in any::<String>()) {
         for t in [bpe(), unigram_bytes()] {
-            let e = t.encode_source("de", &text, 64).unwrap();
+            let e = t.encode("de", &text, 64).unwrap();
             prop_assert!(e.ids.len() <= 64 && e.ids.len() >= 2);
             prop_assert!(e.ids[1..e.ids.len() - 1].iter().all(|&id| !t.is_control(id)));
             let back = t.decode(&e.ids).unwrap();
@@ -504,6 +508,6 @@ proptest! {
     #[test]
     fn covered_characters_are_never_unknown(chars in prop::collection::vec(prop::sample::select(covered()), 0..80)) {
         let text: String = chars.into_iter().collect();
-        prop_assert_eq!(bpe().encode_source("en", &text, 4096).unwrap().num_unk, 0);
+        prop_assert_eq!(bpe().encode("en", &text, 4096).unwrap().num_unk, 0);
     }
 }

@@ -261,7 +261,8 @@ fn a_given_target_scores_what_search_gave_it() {
         let mut tasks = Vec::new();
         for (src, hyps) in sources.iter().zip(&found) {
             for h in hyps {
-                tasks.push((src.clone(), Target::Given { labels: h.tokens.clone() }));
+                tasks
+                    .push((src.clone(), Target::Given { labels: h.tokens.clone(), num_forced: 1 }));
             }
         }
         let scored = translate(&model, &options, tasks, 2, 5, false);

@@ -300,7 +300,7 @@ impl Stream for Lines<'_> {
         let Some((src, rest)) = self.rest.split_first() else { return Ok(Feed::End) };
         self.rest = rest;
         let target = if self.given {
-            Target::Given { labels: src.clone() }
+            Target::Given { labels: src.clone(), num_forced: 1 }
         } else {
             Target::Search { mark: Some(5) }
         };

@@ -10,6 +10,7 @@ use isogloss::kernels::infer::simd::Isa;
 use isogloss::model::Checkpoint;
 use isogloss::model::inference::InferenceModel;
 use isogloss::profiling::{ProfileOptions, Profiler, add_stats, cumulative, overlap};
+use isogloss::text::Convention;
 use serde_json::Value;
 
 const CASES: [&str; 2] = ["even", "lopsided"];
@@ -63,7 +64,7 @@ fn profile(
 }
 
 fn options(counting: Counting) -> ProfileOptions {
-    ProfileOptions { counting, sums: true, batch_tokens: 4096 }
+    ProfileOptions { counting, sums: true, convention: Convention::M2m100, batch_tokens: 4096 }
 }
 
 fn conventions() -> Vec<(&'static str, Counting)> {

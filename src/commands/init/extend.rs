@@ -3,6 +3,7 @@
 mod args;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -119,6 +120,12 @@ pub fn run(from: &Path, args: &Args, context: &Context) -> Result<Outcome> {
 impl Extended {
     fn plan(base: &Checkpoint, asked: &[NewLanguage]) -> Result<Self> {
         let before = TextTokenizer::load(base.dir(), &base.config)?;
+        if before.path().file_name() != Some(OsStr::new(hf::TOKENIZER)) {
+            return Err(Error::artifact("this tokenizer takes no more languages")
+                .at(before.path())
+                .expected(format!("`{}`", hf::TOKENIZER))
+                .hint("marks of M2M-100's files are those of its published list"));
+        }
         let codes = before.languages().codes().to_vec();
         let mut tokenizer: Value = hf::read_json(before.path())?;
         let pairs: Vec<(&str, Option<&str>)> =

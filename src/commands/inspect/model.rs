@@ -91,26 +91,34 @@ fn short(v: f32) -> f64 {
     v.to_string().parse().unwrap_or(f64::from(v))
 }
 
-/// A model without tokenizer.json, as M2M-100 was published, is still a model.
+/// A model without its tokenizer is still a model.
 fn tokenizer(dir: &Path, config: &ModelConfig) -> Result<Value> {
-    if !dir.join(hf::TOKENIZER).is_file() {
-        let others: Vec<&str> = ["sentencepiece.bpe.model", "vocab.json", "spiece.model"]
+    if !TextTokenizer::is_in(dir) {
+        let others: Vec<&str> = [hf::SENTENCEPIECE, hf::VOCAB, "spiece.model"]
             .into_iter()
             .filter(|n| dir.join(n).is_file())
             .collect();
         return Ok(json!({"missing": hf::TOKENIZER, "found_instead": others}));
     }
     let t = TextTokenizer::load(dir, config)?;
-    let without_piece = (0..config.vocab_size as u32).filter(|&id| t.piece(id).is_none()).count();
     let mut out = json!({
+        "file": t.path().file_name().unwrap_or_default().to_string_lossy(),
         "model": t.kind(),
+        "mark_convention": t.convention().name(),
         "num_entries": t.num_entries(),
         "byte_fallback": t.has_byte_fallback(),
         "num_languages": t.languages().len(),
         "languages": t.languages().codes(),
     });
-    if without_piece > 0 {
-        out["ids_without_piece"] = without_piece.into();
+    let without_piece = t.ids_without_piece();
+    if !without_piece.is_empty() {
+        let range = |(first, last): &(u32, u32)| match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        out["num_ids_without_piece"] =
+            without_piece.iter().map(|(a, b)| b - a + 1).sum::<u32>().into();
+        out["ids_without_piece"] = without_piece.iter().map(range).collect();
     }
     Ok(out)
 }

@@ -6,6 +6,7 @@ use super::sentences::Sentence;
 use crate::error::{Error, Result};
 use crate::methods::Provider;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet, Ragged};
+use crate::text::Convention;
 use crate::training::{TagHead, Task};
 
 /// How much is tagged at once.
@@ -20,6 +21,7 @@ pub struct Tagger {
     head: TagHead,
     provider: Provider,
     limits: Limits,
+    convention: Convention,
     /// What the encoder runs with, by language: made once.
     parts: BTreeMap<String, DirectionParts>,
 }
@@ -30,10 +32,11 @@ impl Tagger {
         head: TagHead,
         provider: Provider,
         limits: Limits,
+        convention: Convention,
     ) -> Result<Self> {
         let set = ParameterSet::load(checkpoint, |_| false)?;
         let model = M2m100::new(&checkpoint.config, &set, None)?;
-        Ok(Self { model, head, provider, limits, parts: BTreeMap::new() })
+        Ok(Self { model, head, provider, limits, convention, parts: BTreeMap::new() })
     }
 
     /// Makes what a language runs with, if it is new.
@@ -64,7 +67,15 @@ impl Tagger {
             sentences.iter().map(|s| (&*s.lang, s.encoded.ids.len())).collect();
         for batch in batches(&items, self.limits) {
             let of = |i: &usize| &sentences[*i];
-            let src = Ragged::new(batch.iter().map(|i| &*of(i).encoded.ids));
+            let sources: Vec<_> = batch
+                .iter()
+                .map(|i| {
+                    let ids = &of(i).encoded.ids;
+                    // Text of one language: its own mark, on whichever side marks stand.
+                    self.convention.source(ids, ids.first().copied().unwrap_or(0))
+                })
+                .collect();
+            let src = Ragged::new(sources.iter().map(|s| &**s));
             let lang = batch.first().map_or("", |i| &of(i).lang);
             let parts = self.parts.get(lang).ok_or_else(|| {
                 Error::bug(format!("nothing was made ready for language `{lang}`"))
@@ -80,7 +91,9 @@ impl Tagger {
     /// From the labels of a sentence's pieces: the first one's of each word.
     fn tags_of(&self, sentence: &Sentence, labels: &[u16]) -> Vec<Option<String>> {
         let tag = |word: usize| {
-            let label = labels.get(sentence.encoded.first_piece(word)?)?;
+            let first = sentence.encoded.first_piece(word)?;
+            let len = sentence.encoded.ids.len();
+            let label = labels.get(self.convention.source_place(first, len))?;
             self.head.tag(*label).map(str::to_string)
         };
         (0..sentence.record.tokens.len()).map(tag).collect()

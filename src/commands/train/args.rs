@@ -8,6 +8,7 @@ use super::adapter_args::AdapterTrainArgs;
 use super::lora_args::LoraTrainArgs;
 use super::task_args::TaskArgs;
 use crate::cli::Context;
+use crate::commands::marks::MarkArgs;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
 use crate::error::{Error, Result};
@@ -88,6 +89,9 @@ pub struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     pub pairs: PairArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub marks: MarkArgs,
 
     #[command(flatten)]
     #[serde(flatten)]

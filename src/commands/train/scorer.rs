@@ -85,7 +85,7 @@ impl ValidMetrics {
             let mut rows = Vec::new();
             let translated = corpus.directions.iter().filter(|d| d.task == Task::Translation);
             for d in translated {
-                let mark = tokenizer.languages().id_of(&d.direction.tgt_lang)?;
+                let forced = tokenizer.forced(&d.direction.tgt_lang)?;
                 let mut stream =
                     Sentences {
                         corpus,
@@ -95,7 +95,7 @@ impl ValidMetrics {
                             &trainer.parts(d.task, &d.direction)?,
                             LowRankForm::Beside,
                         )?),
-                        mark,
+                        forced,
                         rest: &d.examples[..d.examples.len().min(limit)],
                         scratch: Scratch::default(),
                         stats: self.0.iter().map(|(_, m)| vec![0.0; m.num_stats()]).collect(),
@@ -127,7 +127,7 @@ struct Sentences<'a> {
     tokenizer: &'a TextTokenizer,
     metrics: &'a [(String, Metric)],
     weights: Arc<DirectionWeights>,
-    mark: u32,
+    forced: Option<u32>,
     rest: &'a [Example],
     scratch: Scratch,
     /// Of each metric.
@@ -143,8 +143,8 @@ impl Stream for Sentences<'_> {
         self.rest = rest;
         let task = DecodingTask::Decode {
             weights: Arc::clone(&self.weights),
-            src: self.corpus.sentence(example.src).to_vec(),
-            target: Target::Search { mark: Some(self.mark) },
+            src: self.corpus.source(*example).into_owned(),
+            target: Target::Search { mark: self.forced },
         };
         Ok(Feed::Item(example.tgt, task))
     }

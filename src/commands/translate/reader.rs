@@ -32,7 +32,8 @@ pub struct Sentence {
     pub reference: Option<String>,
     pub swapped: bool,
     pub encoded: Encoded,
-    pub target_mark: u32,
+    /// The token the translation is made to begin with.
+    pub forced: Option<u32>,
     /// Labels to score instead of searching.
     pub given: Option<Vec<u32>>,
     /// Whose neurons and adapters the direction uses.
@@ -183,7 +184,7 @@ fn sentence(
             e
         }
     })?;
-    let encoded = tokenizer.encode_source(src_lang, src, options.max_len)?;
+    let encoded = tokenizer.encode_source(src_lang, tgt_lang, src, options.max_len)?;
     if encoded.truncated && options.refuse_long {
         return Err(Error::data("source is too long")
             .field("src")
@@ -208,7 +209,7 @@ fn sentence(
         None
     };
     Ok(Sentence {
-        target_mark: languages.id_of(tgt_lang)?,
+        forced: tokenizer.forced(tgt_lang)?,
         src_lang: src_lang.clone(),
         tgt_lang: tgt_lang.clone(),
         src: src.clone(),

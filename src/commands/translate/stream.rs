@@ -158,8 +158,11 @@ impl<'a> TranslationStream<'a> {
                 weights: self.weights_of(&s.parts)?,
                 src: s.encoded.ids.clone(),
                 target: match &s.given {
-                    Some(labels) => Target::Given { labels: labels.clone() },
-                    None => Target::Search { mark: Some(s.target_mark) },
+                    Some(labels) => {
+                        let num_forced = self.tokenizer.convention().num_forced();
+                        Target::Given { labels: labels.clone(), num_forced }
+                    }
+                    None => Target::Search { mark: s.forced },
                 },
             },
         };

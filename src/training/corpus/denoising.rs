@@ -20,6 +20,7 @@ impl Corpus {
         options: &TextOptions,
         mut progress: impl FnMut(u64),
     ) -> Result<CorpusSummary> {
+        self.convention = tokenizer.convention();
         let mut gathered = Gathered::default();
         for input in inputs {
             self.begin_file(input);

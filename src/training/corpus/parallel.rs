@@ -19,7 +19,7 @@ impl Corpus {
         options: &CorpusOptions,
         mut progress: impl FnMut(u64),
     ) -> Result<Self> {
-        let mut this = Self::empty();
+        let mut this = Self { convention: tokenizer.convention(), ..Self::empty() };
         let mut by_direction: BTreeMap<Direction, Vec<Example>> = BTreeMap::new();
         windows(inputs, options, |window, input| {
             this.begin_file(input);
@@ -47,6 +47,7 @@ impl Corpus {
             this = Self {
                 files: vec![input.name().display().to_string()],
                 summary: this.summary,
+                convention: tokenizer.convention(),
                 ..Self::empty()
             };
             let mut by_direction = BTreeMap::new();

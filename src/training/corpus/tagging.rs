@@ -73,6 +73,7 @@ impl Corpus {
             }
         }
         let mut set = TagSet::new(&self.tags, known.is_some());
+        self.convention = tokenizer.convention();
         let mut gathered = Gathered::default();
         self.labels.resize(self.tokens.len(), IGNORED);
         for input in inputs {

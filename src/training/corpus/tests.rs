@@ -63,7 +63,7 @@ fn denoising_takes_texts_and_both_sides_of_pairs() {
         assert_eq!(d.direction.src_lang, d.direction.tgt_lang);
         for (e, text) in d.examples.iter().zip(texts) {
             assert_eq!((e.src, e.weight), (e.tgt, 1.0));
-            let want = t.encode_source(&d.direction.src_lang, text, 64).unwrap().ids;
+            let want = t.encode(&d.direction.src_lang, text, 64).unwrap().ids;
             assert_eq!(c.sentence(e.src), want);
             assert!(c.labels(e.src).is_none());
         }
@@ -100,7 +100,7 @@ fn long_texts_are_left_out_cut_or_refused() {
     assert_eq!((c.num_examples(), s.num_long), (1, 1));
     let (c, s) = of(OnLong::Cut).unwrap();
     assert_eq!((c.num_examples(), s.num_long), (2, 1));
-    let whole = tokenizer().encode_source("fi", "abcdefghij", 64).unwrap().ids;
+    let whole = tokenizer().encode("fi", "abcdefghij", 64).unwrap().ids;
     assert!(whole.len() > 6);
     assert_eq!(c.sentence(0), [&whole[..5], &whole[whole.len() - 1..]].concat());
     expect_fault(of(OnLong::Error), Some(1), None, "too long");

@@ -426,7 +426,7 @@ impl Copied for HyperNetwork {
 fn a_batch_holds_one_direction_and_uses_its_adapters() {
     let corpus = corpus(&["de", "fi"], &["fi"], false);
     assert_eq!(corpus.directions.len(), 5);
-    let mark = |lang: &str| TOKENIZER.encode_source(lang, "cat", 64).unwrap().ids[0];
+    let mark = |lang: &str| TOKENIZER.encode(lang, "cat", 64).unwrap().ids[0];
     assert_eq!(["de", "en", "fi"].map(mark).iter().collect::<BTreeSet<_>>().len(), 3);
     let network = network(adapters(), &corpus);
     let slots: BTreeMap<usize, String> = {
