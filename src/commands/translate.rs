@@ -28,7 +28,7 @@ use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use defaults::ModelDefaults;
-use reader::{ReaderOptions, spawn};
+use reader::{Prefix, ReaderOptions, spawn};
 use stream::{TranslationStream, Writing};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -146,6 +146,23 @@ pub struct Args {
     /// A token id that is never chosen; may be repeated
     #[arg(long, value_name = "ID", help_heading = "Decoding")]
     pub suppress_token: Vec<u32>,
+    /// Every translation begins with this text; its tokens count in the length, with a log
+    /// probability of 0, as those of a forced mark do
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with_all = ["score_given", "reverse", "both_directions", "prefix_field"],
+        help_heading = "Decoding"
+    )]
+    pub prefix: Option<String>,
+    /// Each translation begins with the text of this field of its record, if it has one
+    #[arg(
+        long,
+        value_name = "FIELD",
+        conflicts_with_all = ["score_given", "reverse", "both_directions"],
+        help_heading = "Decoding"
+    )]
+    pub prefix_field: Option<String>,
     /// Hypotheses in each record
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Decoding")]
     pub n_best: usize,
@@ -391,6 +408,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             reverse: args.reverse,
             both_directions: args.both_directions,
             score_given: args.score_given,
+            prefix: Prefix { text: args.prefix.clone(), field: args.prefix_field.clone() },
             parts: Arc::clone(&parts),
             max_len: model.max_len(),
             refuse_long: args.on_long == OnLong::Error,
@@ -459,6 +477,8 @@ fn args_of(context: &Context) -> serde_json::Value {
         "no_repeat_ngram_size",
         "suppress_token",
         "n_best",
+        "prefix",
+        "prefix_field",
         "score_given",
         "mark_convention",
         "nllb_legacy_source",

@@ -42,22 +42,22 @@ pub(super) struct BeamSearch {
     running: Vec<Running>,
     /// Best first, at most `beam_size`.
     finished: Vec<Finished>,
-    /// Tokens of the running hypotheses, the forced mark included.
+    /// Tokens of the running hypotheses, forced ones included.
     len: usize,
     max_new: usize,
     candidates: Vec<Continuation>,
 }
 
 impl BeamSearch {
-    /// One hypothesis: empty, or the forced mark, whose log probability counts as 0.
-    pub fn new(forced: Option<u32>, max_new: usize) -> Self {
+    /// One hypothesis of the forced tokens.
+    pub fn new(forced: &[u32], max_new: usize) -> Self {
         let mut history = History::default();
-        let last = forced.map_or(NodeId::ROOT, |mark| history.push(NodeId::ROOT, mark, 0.0));
+        let last = history.forced(forced);
         Self {
             history,
             running: vec![Running { last, score: 0.0 }],
             finished: Vec::new(),
-            len: usize::from(forced.is_some()),
+            len: forced.len(),
             max_new,
             candidates: Vec::new(),
         }
@@ -75,7 +75,7 @@ impl BeamSearch {
     pub fn advance(&mut self, next: &[Next<'_>], options: &DecodingOptions, eos: u32) -> Verdict {
         let beams = options.beam_size;
         if self.len >= self.max_new {
-            // The forced mark was all there was room for.
+            // Forced tokens were all there was room for.
             let Running { last, score } = self.running[0];
             self.finished.push(Finished { last, score, score_norm: score });
             return Verdict::Done;
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn only_the_first_ranks_finish_and_the_rest_run_on() {
         let o = options(2, EarlyStopping::Heuristic);
-        let mut s = BeamSearch::new(Some(9), 10);
+        let mut s = BeamSearch::new(&[9], 10);
         // The end mark is third of four: it neither finishes nor runs.
         let v = step(&mut s, &o, &[&[(5, -0.1), (6, -0.2), (EOS, -0.3), (7, -0.4)]]);
         assert_eq!(v, Verdict::Continue { tokens: vec![5, 6], parents: vec![0, 0] });
@@ -205,7 +205,7 @@ mod tests {
     fn stopping_rules_differ() {
         let play = |early| {
             let o = options(1, early);
-            let mut s = BeamSearch::new(None, 100);
+            let mut s = BeamSearch::new(&[], 100);
             // Finished with -1 over one token; the runner has -1.5 after one token.
             match step(&mut s, &o, &[&[(EOS, -1.0), (5, -1.5)]]) {
                 Verdict::Done => 1,
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn at_the_limit_the_best_ranks_finish_whatever_they_end_with() {
         let o = options(2, EarlyStopping::Heuristic);
-        let mut s = BeamSearch::new(None, 1);
+        let mut s = BeamSearch::new(&[], 1);
         let v = step(&mut s, &o, &[&[(5, -0.1), (EOS, -0.2), (6, -0.3), (7, -0.4)]]);
         assert_eq!(v, Verdict::Done);
         let ends: Vec<Vec<u32>> = s.finish(2, EOS).into_iter().map(|h| h.tokens).collect();
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn equal_scores_are_ordered_by_hypothesis_then_token() {
         let o = options(2, EarlyStopping::Heuristic);
-        let mut s = BeamSearch::new(None, 10);
+        let mut s = BeamSearch::new(&[], 10);
         step(&mut s, &o, &[&[(5, -1.0), (6, -1.0), (7, -1.0), (8, -1.0)]]);
         let v = step(&mut s, &o, &[&[(9, -1.0), (8, -1.0)], &[(3, -1.0), (4, -1.0)]]);
         assert_eq!(v, Verdict::Continue { tokens: vec![8, 9], parents: vec![0, 0] });

@@ -8,16 +8,16 @@ pub(super) struct GreedySearch {
     history: History,
     last: NodeId,
     score: f32,
-    /// Tokens so far, the forced mark included.
+    /// Tokens so far, forced ones included.
     len: usize,
     max_new: usize,
 }
 
 impl GreedySearch {
-    pub fn new(forced: Option<u32>, max_new: usize) -> Self {
+    pub fn new(forced: &[u32], max_new: usize) -> Self {
         let mut history = History::default();
-        let last = forced.map_or(NodeId::ROOT, |mark| history.push(NodeId::ROOT, mark, 0.0));
-        Self { history, last, score: 0.0, len: usize::from(forced.is_some()), max_new }
+        let last = history.forced(forced);
+        Self { history, last, score: 0.0, len: forced.len(), max_new }
     }
 
     pub fn history(&self) -> (&History, NodeId) {
@@ -27,7 +27,7 @@ impl GreedySearch {
     /// Takes the best of the allowed tokens; where none is allowed, the sentence ends.
     pub fn advance(&mut self, next: &Next<'_>, eos: u32) -> Verdict {
         if self.len >= self.max_new {
-            // The forced mark was all there was room for.
+            // Forced tokens were all there was room for.
             return Verdict::Done;
         }
         let Some((token, log_prob)) = next.allowed().next() else { return Verdict::Done };

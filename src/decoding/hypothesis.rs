@@ -23,7 +23,7 @@ pub struct Hypothesis {
     /// Behind the decoder's start token: language mark, pieces, and the end mark where it ended
     /// by one.
     pub tokens: Vec<u32>,
-    /// Log probability of each token in nats; 0 for the forced mark.
+    /// Log probability of each token in nats; 0 for forced ones.
     pub token_scores: Vec<f32>,
     /// Their sum.
     pub score: f32,
@@ -58,6 +58,11 @@ impl History {
     pub fn push(&mut self, parent: NodeId, token: u32, log_prob: f32) -> NodeId {
         self.nodes.push(Node { parent: parent.0, token, log_prob });
         NodeId(self.nodes.len() as u32 - 1)
+    }
+
+    /// Tokens that are not chosen, each with a log probability of 0.
+    pub fn forced(&mut self, tokens: &[u32]) -> NodeId {
+        tokens.iter().fold(NodeId::ROOT, |last, token| self.push(last, *token, 0.0))
     }
 
     /// From the last token to the first.

@@ -14,8 +14,8 @@ use crate::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
 /// What a sentence is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A translation by search; `mark` is forced as the first token, where there is one.
-    Search { mark: Option<u32> },
+    /// A translation by search that begins with `forced`: a mark, a prefix, both or neither.
+    Search { forced: Vec<u32> },
     /// The score of a given translation: `[mark, pieces..., eos]`, the first `num_forced` tokens
     /// (the mark, where there is one) being free.
     Given { labels: Vec<u32>, num_forced: usize },
@@ -168,12 +168,13 @@ impl<'m, T> Session<'m, T> {
                     pending.extend_from_slice(&labels[..labels.len().saturating_sub(1)]);
                     Search::Given(Given { labels, num_forced, first: 0, norms: Vec::new() })
                 }
-                Target::Search { mark } => {
-                    pending.extend(mark);
+                Target::Search { mut forced } => {
+                    forced.truncate(max_new);
+                    pending.extend_from_slice(&forced);
                     if self.options.beam_size <= 1 {
-                        Search::Greedy(GreedySearch::new(mark, max_new))
+                        Search::Greedy(GreedySearch::new(&forced, max_new))
                     } else {
-                        Search::Beam(BeamSearch::new(mark, max_new))
+                        Search::Beam(BeamSearch::new(&forced, max_new))
                     }
                 }
             };

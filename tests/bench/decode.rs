@@ -48,8 +48,10 @@ fn decode(
     let mut session: Session<'_, usize> = Session::new(model, threads, options);
     let start = Instant::now();
     for group in order.chunks(batch) {
-        let sentences =
-            group.iter().map(|&i| (i, sources[i].clone(), Target::Search { mark: None })).collect();
+        let sentences = group
+            .iter()
+            .map(|&i| (i, sources[i].clone(), Target::Search { forced: Vec::new() }))
+            .collect();
         session.admit(&weights, sentences);
         while session.num_active() > 0 {
             for (_, hyps) in session.step(&weights)? {

@@ -137,7 +137,7 @@ fn decode(
     let sentences = sources
         .iter()
         .enumerate()
-        .map(|(i, s)| (i, s.clone(), Target::Search { mark: None }))
+        .map(|(i, s)| (i, s.clone(), Target::Search { forced: Vec::new() }))
         .collect();
     session.admit(weights, sentences);
     while session.num_active() > 0 {

@@ -290,6 +290,56 @@ fn n_best_token_scores_and_given_targets_agree() {
     lines(&t, &["--beam-size", "0"], "uno\n").code(2);
 }
 
+/// A translation begins with its prefix and goes on as the model would: greedy search along its own
+/// words finds its own translation again, and scores behind the prefix are those of the given text.
+#[test]
+fn translations_begin_with_their_prefix() {
+    let t = Sandbox::new();
+    let base = ["--format", "jsonl", "--token-scores"];
+    let with =
+        |more: &[&str], input: &str| lines(&t, &[&base[..], more].concat(), input).ok().records();
+    let ids = |r: &Value| -> Vec<u64> {
+        r["token_ids"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect()
+    };
+    let input = "uno dos tri\nkat kin\n";
+    for more in [&["--beam-size", "1"][..], &["--beam-size", "3"]] {
+        let free = with(more, input);
+        let prefixed = with(&[more, &["--prefix", "ok nau"]].concat(), input);
+        for (free, r) in free.iter().zip(&prefixed) {
+            let (ids, scores) = (ids(r), r["token_scores"].as_array().unwrap());
+            assert!(r["hyp"].as_str().unwrap().starts_with("ok nau"), "{r}");
+            let forced = scores.iter().take_while(|s| **s == 0.0).count();
+            assert!(forced > 2 && forced < ids.len(), "{r}");
+            assert_eq!(ids[0], free["token_ids"][0], "the mark comes first");
+            assert_eq!(ids.len(), scores.len());
+            let sum: f64 = scores.iter().map(|s| s.as_f64().unwrap()).sum();
+            let norm = r["score_norm"].as_f64().unwrap();
+            assert!((sum / ids.len() as f64 - norm).abs() < 1e-4, "{r}");
+        }
+    }
+    // Its own words, by a field; a record without it is free.
+    let free = with(&["--beam-size", "1"], input);
+    let own = free[0]["hyp"].as_str().unwrap();
+    let begin: String = own.chars().take(own.chars().count() / 2).collect();
+    let begin = begin.rsplit_once(' ').map_or(begin.clone(), |(b, _)| b.to_string());
+    let record = |prefix: Value| {
+        let r = serde_json::json!({"src": "uno dos tri", "src_lang": "aa", "tgt_lang": "bb", "begin": prefix});
+        format!("{r}\n")
+    };
+    let input = record(begin.clone().into()) + &record(Value::Null);
+    let args = ["--beam-size", "1", "--prefix-field", "begin"];
+    let run = translate(&t, &args).stdin(input.as_str()).run();
+    let found = run.ok().records();
+    assert_eq!(found[0]["hyp"], free[0]["hyp"]);
+    assert_eq!(found[0]["begin"], begin.as_str(), "the field is carried through");
+    assert_eq!(found[1]["score"], free[0]["score"]);
+    let bad = translate(&t, &args).stdin(record(3.into())).run();
+    bad.code(3).says("prefix is no text").says("field `begin`");
+    let long = "nau ".repeat(3000);
+    lines(&t, &["--prefix", &long], "uno\n").code(3).says("prefix is too long");
+    lines(&t, &["--prefix", "a", "--reverse"], "uno\n").code(2).says("--reverse");
+}
+
 #[test]
 fn search_settings_of_the_model_are_heeded() {
     let t = Sandbox::new();

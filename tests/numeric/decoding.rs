@@ -160,7 +160,10 @@ fn translate(
 }
 
 fn search(sources: &[Vec<u32>], mark: Option<u32>) -> Vec<(Vec<u32>, Target)> {
-    sources.iter().map(|s| (s.clone(), Target::Search { mark })).collect()
+    sources
+        .iter()
+        .map(|s| (s.clone(), Target::Search { forced: mark.into_iter().collect() }))
+        .collect()
 }
 
 #[test]

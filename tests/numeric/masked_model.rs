@@ -302,7 +302,7 @@ impl Stream for Lines<'_> {
         let target = if self.given {
             Target::Given { labels: src.clone(), num_forced: 1 }
         } else {
-            Target::Search { mark: Some(5) }
+            Target::Search { forced: vec![5] }
         };
         Ok(Feed::Item((), Task::Decode { weights: self.weights.clone(), src: src.clone(), target }))
     }

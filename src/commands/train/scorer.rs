@@ -144,7 +144,7 @@ impl Stream for Sentences<'_> {
         let task = DecodingTask::Decode {
             weights: Arc::clone(&self.weights),
             src: self.corpus.source(*example).into_owned(),
-            target: Target::Search { mark: self.forced },
+            target: Target::Search { forced: self.forced.into_iter().collect() },
         };
         Ok(Feed::Item(example.tgt, task))
     }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use serde_json::Value;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::Input;
 use crate::methods::{DirectionUse, Provider};
@@ -15,12 +17,38 @@ pub struct ReaderOptions {
     pub reverse: bool,
     pub both_directions: bool,
     pub score_given: bool,
+    pub prefix: Prefix,
     pub parts: Arc<Provider>,
     /// Tokens the model's positions hold.
     pub max_len: usize,
     pub refuse_long: bool,
     /// Broken lines to answer and pass over.
     pub tolerate: u64,
+}
+
+/// How translations are made to begin.
+#[derive(Clone, Debug, Default)]
+pub struct Prefix {
+    /// All of them.
+    pub text: Option<String>,
+    /// Each with the text of this field.
+    pub field: Option<String>,
+}
+
+impl Prefix {
+    /// # Errors
+    /// Data: a field that is no text.
+    fn of<'a>(&'a self, record: &'a ParallelRecord) -> Result<Option<&'a str>> {
+        let Some(field) = &self.field else { return Ok(self.text.as_deref()) };
+        match record.raw.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Error::data("prefix is no text")
+                .field(field.clone())
+                .found(other.to_string())
+                .expected("a string")),
+        }
+    }
 }
 
 /// A sentence ready to be translated.
@@ -32,8 +60,8 @@ pub struct Sentence {
     pub reference: Option<String>,
     pub swapped: bool,
     pub encoded: Encoded,
-    /// The token the translation is made to begin with.
-    pub forced: Option<u32>,
+    /// The tokens the translation is made to begin with.
+    pub forced: Vec<u32>,
     /// Labels to score instead of searching.
     pub given: Option<Vec<u32>>,
     /// Whose neurons and adapters the direction uses.
@@ -208,8 +236,17 @@ fn sentence(
     } else {
         None
     };
+    let mut forced: Vec<u32> = tokenizer.forced(tgt_lang)?.into_iter().collect();
+    if let Some(text) = options.prefix.of(record)? {
+        forced.extend(tokenizer.encode_pieces(text)?);
+        if forced.len() >= options.max_len {
+            return Err(Error::data("prefix is too long")
+                .found(format!("{} tokens", forced.len()))
+                .expected(format!("below {}", options.max_len)));
+        }
+    }
     Ok(Sentence {
-        forced: tokenizer.forced(tgt_lang)?,
+        forced,
         src_lang: src_lang.clone(),
         tgt_lang: tgt_lang.clone(),
         src: src.clone(),

@@ -162,7 +162,7 @@ impl<'a> TranslationStream<'a> {
                         let num_forced = self.tokenizer.convention().num_forced();
                         Target::Given { labels: labels.clone(), num_forced }
                     }
-                    None => Target::Search { mark: s.forced },
+                    None => Target::Search { forced: s.forced.clone() },
                 },
             },
         };
