@@ -1,7 +1,7 @@
 //! From what was typed after `--device` and `--dtype` to a device of the tensor library. The one
 //! place in this room that touches that library: a device is a handle, no tensor is made.
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 
 use super::values::{DeviceChoice, Dtype};
 use crate::error::{Error, Result};
@@ -32,24 +32,20 @@ fn cuda(n: usize) -> Result<Device> {
 }
 
 /// # Errors
-/// Usage: the CPU kernels compute in `f32` only.
-pub fn check_dtype(dtype: Option<Dtype>, device: &Device) -> Result<()> {
+/// Usage: the command does not compute in this format.
+pub fn check_dtype(dtype: Option<Dtype>, available: &[Dtype], device: &Device) -> Result<()> {
     match dtype {
-        Some(dtype @ (Dtype::Bf16 | Dtype::F16)) if device.is_cpu() => {
-            Err(Error::usage(format!("`{dtype}` is not available on the CPU"))
+        Some(dtype) if device.is_cpu() && !available.contains(&dtype) => {
+            let names: Vec<String> = available.iter().map(|d| format!("`{d}`")).collect();
+            let e = Error::usage(format!("`{dtype}` is not available on the CPU"))
                 .flag("--dtype")
-                .expected("`f32` on this device")
-                .hint("leave `--dtype` out, or choose an accelerator with `--device`"))
+                .expected(format!("{} in this command", names.join(", ")));
+            Err(match available {
+                [Dtype::F32] => e.hint("leave `--dtype` out"),
+                _ => e,
+            })
         }
         _ => Ok(()),
-    }
-}
-
-pub fn candle_dtype(dtype: Dtype) -> DType {
-    match dtype {
-        Dtype::F32 => DType::F32,
-        Dtype::Bf16 => DType::BF16,
-        Dtype::F16 => DType::F16,
     }
 }
 
@@ -58,14 +54,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_precision_is_refused_on_the_cpu() {
-        for dtype in [Dtype::Bf16, Dtype::F16] {
-            let e = check_dtype(Some(dtype), &Device::Cpu).unwrap_err();
+    fn formats_a_command_does_not_compute_in_are_refused() {
+        let cpu = &Device::Cpu;
+        for dtype in [Dtype::Bf16, Dtype::F16, Dtype::Int8] {
+            let e = check_dtype(Some(dtype), &[Dtype::F32], cpu).unwrap_err();
             assert_eq!(e.exit_code() as u8, 2);
             assert_eq!(e.place().flag.as_deref(), Some("--dtype"));
         }
-        assert!(check_dtype(Some(Dtype::F32), &Device::Cpu).is_ok());
-        assert!(check_dtype(None, &Device::Cpu).is_ok());
+        assert!(check_dtype(Some(Dtype::F32), &[Dtype::F32], cpu).is_ok());
+        assert!(check_dtype(Some(Dtype::Int8), &[Dtype::F32, Dtype::Int8], cpu).is_ok());
+        assert!(check_dtype(None, &[Dtype::F32], cpu).is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde_json::Value;
 
 use super::device;
@@ -49,7 +49,8 @@ pub struct GlobalArgs {
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Number format of the computation; default: the checkpoint's on accelerators, f32 on the CPU
+    /// Number format of the weights that `translate` computes with, `export` writes and `inspect`
+    /// measures; other commands compute in f32 [default: as they are stored]
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
     /// Refuse kernels and reductions whose result may vary from run to run
@@ -174,20 +175,32 @@ impl Context {
     /// The device to compute on, opened at the first call.
     ///
     /// # Errors
-    /// Environment: the device is not part of this binary, or cannot be opened. Usage: the
-    /// number format is not available on it.
+    /// Environment: the device is not part of this binary, or cannot be opened.
     pub fn device(&self) -> Result<&Device> {
         if let Some(device) = self.device.get() {
             return Ok(device);
         }
         let device = device::open(self.device_choice, &self.report)?;
-        device::check_dtype(self.dtype_choice, &device)?;
         Ok(self.device.get_or_init(|| device))
     }
 
-    /// The number format asked for, if any; [`Context::device`] has checked that it is available.
-    pub fn dtype(&self) -> Option<DType> {
-        self.dtype_choice.map(device::candle_dtype)
+    /// Opens the device for a command that computes in the formats `available`.
+    ///
+    /// # Errors
+    /// As of [`Context::device`]; usage: the number format asked for is not among them.
+    pub fn check_computing(&self, available: &[Dtype]) -> Result<()> {
+        device::check_dtype(self.dtype_choice, available, self.device()?)
+    }
+
+    /// The number format asked for, if any.
+    pub fn dtype(&self) -> Option<Dtype> {
+        self.dtype_choice
+    }
+
+    /// The same for commands that do not compute: a variable of the environment, set for a whole
+    /// pipeline, does not count.
+    pub fn dtype_named(&self) -> Option<Dtype> {
+        self.dtype_choice.filter(|_| !self.effective.is_from_environment("dtype"))
     }
 
     /// The settings as a file that `--config` reads, to be stored in `dir`: paths are written

@@ -26,6 +26,7 @@ use config::{Additions, ConfigFile};
 pub use global::{Context, GlobalArgs};
 pub use settings::Settings;
 use usage::Surroundings;
+use values::Dtype;
 
 /// Multilingual machine translation from language-specific parts.
 #[derive(Debug, Parser)]
@@ -61,10 +62,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether `--device` and `--dtype` mean something to this command. The others ignore them,
-    /// so that a variable set for a whole pipeline does no harm.
-    pub fn computes(&self) -> bool {
-        matches!(self, Self::Train(_) | Self::Translate(_) | Self::Tag(_) | Self::ProfileNeurons(_))
+    /// The number formats the command computes in; none of those that do not compute. Those ignore
+    /// `--device`, and all but `export` and `inspect` also `--dtype`, so that a variable set for a
+    /// whole pipeline does no harm.
+    pub fn dtypes(&self) -> &'static [Dtype] {
+        match self {
+            Self::Translate(_) => &[Dtype::F32, Dtype::Bf16, Dtype::Int8],
+            Self::Train(_) | Self::Tag(_) | Self::ProfileNeurons(_) => &[Dtype::F32],
+            _ => &[],
+        }
     }
 }
 

@@ -84,6 +84,12 @@ impl Settings {
             .collect()
     }
 
+    /// Whether a variable of the environment decided a setting.
+    pub fn is_from_environment(&self, key: &str) -> bool {
+        let own = self.items.iter().find(|s| s.key == key);
+        own.is_some_and(|s| matches!(s.origin, Origin::Environment(_)))
+    }
+
     /// [`Settings::values`] for provenance: neither outputs nor machine paths.
     pub fn provenance(&self) -> BTreeMap<String, Value> {
         let mut values = self.values();

@@ -47,12 +47,17 @@ impl fmt::Display for DeviceChoice {
     }
 }
 
-/// Number format of the computation.
+/// Number format of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Dtype {
+    /// 32 bits
     F32,
+    /// 16 bits with the range of f32; computed in f32
     Bf16,
+    /// 16 bits; written by `export`, not computed with
     F16,
+    /// 8 bits, a scale for each row; computed in integers
+    Int8,
 }
 
 impl fmt::Display for Dtype {
@@ -61,6 +66,7 @@ impl fmt::Display for Dtype {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
+            Self::Int8 => "int8",
         })
     }
 }

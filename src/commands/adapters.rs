@@ -131,10 +131,10 @@ pub fn base_mismatch(
         // Nothing is known of those that other programs made.
         None => return Ok(None),
     };
-    let model = checkpoint.sha256()?;
-    if own == model {
+    if checkpoint.stands_for(own)? {
         return Ok(None);
     }
+    let model = checkpoint.sha256()?;
     let e = Error::artifact("the adapters were trained on another model")
         .at(dir)
         .found(short(own))

@@ -1,22 +1,29 @@
-//! `isogloss export`: one direction's model as a plain model directory.
+//! `isogloss export`: a model, or one direction's, as a plain model directory.
+
+mod write;
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::cli::Context;
+use crate::cli::values::Dtype;
 use crate::commands::adapters::refuse_beside;
-use crate::commands::masks::MaskArgs;
+use crate::commands::masks::{CARRIED, MaskArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
+use crate::formats::hf;
 use crate::formats::neurons::split_pair;
 use crate::formats::provenance::{Parent, Provenance, display_name};
-use crate::io::{AtomicDir, Output, refuse_existing};
+use crate::io::{AtomicDir, Output, refuse_existing, write_bytes};
 use crate::methods::CompactModel;
-use crate::model::checkpoint::parameter_shapes;
+use crate::model::checkpoint::{COPY_OF, parameter_shapes};
+use crate::model::inference::Given;
+use crate::model::rounding::{StoredFormat, rounding_cost};
 use crate::model::{Checkpoint, ParameterSet};
 use crate::text::TextTokenizer;
 use crate::training::{ModelSource, write_model};
+use write::write_rounded;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -26,15 +33,20 @@ pub enum OutputFormat {
     Jsonl,
 }
 
-/// Write one direction's model as a plain, smaller model directory
+/// Write a model in another number format, or one direction's model, as a model directory
 ///
-/// Keeps the neurons of the direction's mask and folds what the others always add into the bias
-/// of `fc2`, so that the result translates this direction as the masked model does, in any
-/// program that reads M2M-100. That layout has one feed-forward width for all layers of a side:
-/// a side gets the width of its widest layer, and narrower layers are filled up with neurons
-/// that do nothing.
+/// With `--dtype` the weights are written as f32, bf16 or f16 in the published layout, which any
+/// program reads that reads M2M-100, or as int8: integers with a scale for each row, a quarter of
+/// the size, which `isogloss translate` computes with as they are. Biases and norms stay f32. A
+/// model stored in bf16 or int8 translates as the original does with the same `--dtype`.
+///
+/// With `--direction` the model keeps the neurons of the direction's mask and folds what the
+/// others always add into the bias of `fc2`, so that the result translates this direction as the
+/// masked model does. The layout has one feed-forward width for all layers of a side: a side gets
+/// the width of its widest layer, and narrower layers are filled up with neurons that do nothing.
 ///
 /// Example:
+///   isogloss export -m run --dtype int8 -o model-int8
 ///   isogloss export -m run --masks masks.safetensors --direction en-de -o model-en-de
 #[derive(Clone, Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -42,9 +54,9 @@ pub struct Args {
     /// Model directory, or a run (its best checkpoint)
     #[arg(short, long, value_name = "MODEL")]
     pub model: PathBuf,
-    /// The direction, such as `en-de`
+    /// Only this direction, such as `en-de`, by its neuron mask
     #[arg(long, value_name = "SRC-TGT")]
-    pub direction: String,
+    pub direction: Option<String>,
     /// Directory to write
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
@@ -56,8 +68,104 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let (src_lang, tgt_lang) = split_pair(&args.direction).ok_or_else(|| {
-        Error::usage(format!("`{}` is not a direction", args.direction))
+    let format = context.dtype_named().map(|dtype| match dtype {
+        Dtype::F32 => StoredFormat::F32,
+        Dtype::Bf16 => StoredFormat::Bf16,
+        Dtype::F16 => StoredFormat::F16,
+        Dtype::Int8 => StoredFormat::Int8,
+    });
+    match (&args.direction, format) {
+        (Some(direction), format) => one_direction(args, direction, format, context),
+        (None, Some(format)) => whole(args, format, context),
+        (None, None) => Err(Error::usage("nothing is asked of the model")
+            .hint("`--dtype int8` writes it in another number format")
+            .hint("`--direction SRC-TGT` with `--masks` writes one direction's model")),
+    }
+}
+
+/// The whole model in another number format.
+fn whole(args: &Args, format: StoredFormat, context: &Context) -> Result<Outcome> {
+    if let Some(flag) = args.neuron_masks.first_flag() {
+        return Err(Error::usage(format!("`{flag}` without a direction"))
+            .flag(flag)
+            .hint("`--direction SRC-TGT` names whose neurons are kept"));
+    }
+    refuse_existing(&args.output, context.force)?;
+    let checkpoint = Checkpoint::open(&args.model)?;
+    refuse_beside(&checkpoint)?;
+    let before: u64 = checkpoint.files().files().iter().map(|f| f.size_bytes()).sum();
+    let mut out = Output::stdout(false);
+    if context.dry_run {
+        out.line(&format!("model: {}", checkpoint.dir().display()))?;
+        out.line(&format!("writes: {} in {}", args.output.display(), format.name()))?;
+        out.flush()?;
+        return Ok(Outcome::Ok);
+    }
+    let cost = rounding_cost(&checkpoint, format)?;
+    let bias = checkpoint.final_logits_bias()?;
+    let source = ModelSource {
+        dir: checkpoint.dir(),
+        config: &checkpoint.config,
+        final_logits_bias: bias.as_deref(),
+        carried: None,
+        convention: None,
+    };
+    let sha256 = checkpoint.sha256()?;
+    let mut provenance = Provenance {
+        command: "export".into(),
+        args: context.provenance_args(),
+        seed: context.seed,
+        parents: vec![Parent {
+            role: "base_model".into(),
+            name: display_name(&args.model),
+            sha256: sha256.clone(),
+        }],
+        signature: None,
+    };
+    let masks = checkpoint.dir().join(CARRIED);
+    let masks = match masks.is_file() {
+        true => {
+            // They mean what they meant to the model, and so does what it does without one.
+            let setting = checkpoint.setting("unknown_direction");
+            provenance.args.extend(setting.map(|v| ("unknown_direction".to_string(), v)));
+            Some(std::fs::read(&masks).map_err(|e| Error::io("read", &masks, e))?)
+        }
+        false => None,
+    };
+    let mut metadata = provenance.metadata("model");
+    metadata.insert(COPY_OF.into(), sha256);
+    let dir = AtomicDir::create(&args.output)?;
+    write_rounded(dir.path(), &source, &checkpoint, format, Some(&cost), &metadata)?;
+    if let Some(bytes) = masks {
+        write_bytes(&dir.path().join(CARRIED), &bytes)?;
+    }
+    dir.commit(context.force)?;
+    let written = args.output.join(hf::WEIGHTS);
+    let after = std::fs::metadata(&written).map_err(|e| Error::io("read", &written, e))?.len();
+    let asked = args.format.map(|f| f == OutputFormat::Jsonl);
+    if context.json || Output::wants_records(asked) {
+        out.record(&json!({
+            "type": "export", "path": args.output.display().to_string(), "dtype": format.name(),
+            "size_bytes": after, "size_bytes_before": before,
+            "relative_error": cost["relative_error"],
+        }))?;
+    } else {
+        let error = cost["relative_error"].as_f64().unwrap_or_default() * 100.0;
+        out.line(&format!("weights: {after} bytes of {before}, in {}", format.name()))?;
+        out.line(&format!("rounding: {error:.3} % of the weights (root mean square)"))?;
+    }
+    out.flush()?;
+    Ok(Outcome::Ok)
+}
+
+fn one_direction(
+    args: &Args,
+    direction: &str,
+    format: Option<StoredFormat>,
+    context: &Context,
+) -> Result<Outcome> {
+    let (src_lang, tgt_lang) = split_pair(direction).ok_or_else(|| {
+        Error::usage(format!("`{direction}` is not a direction"))
             .flag("--direction")
             .expected("source and target joined by a dash, such as `en-de`")
     })?;
@@ -89,11 +197,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         out.flush()?;
         return Ok(Outcome::Ok);
     }
-    let set = ParameterSet::from_values(
-        config,
-        |_| false,
-        |name, shape| compact.values(name, shape, |name, shape| checkpoint.values(name, shape)),
-    )?;
+    let values = |name: &str, shape: &[usize]| {
+        compact.values(name, shape, |name, shape| checkpoint.values(name, shape))
+    };
     let bias = checkpoint.final_logits_bias()?;
     let source = ModelSource {
         dir: checkpoint.dir(),
@@ -121,7 +227,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         signature: None,
     };
     let dir = AtomicDir::create(&args.output)?;
-    write_model(dir.path(), &source, &set, &provenance)?;
+    match format {
+        None => {
+            let set = ParameterSet::from_values(config, |_| false, values)?;
+            write_model(dir.path(), &source, &set, &provenance)?;
+        }
+        Some(format) => {
+            let metadata = provenance.metadata("model");
+            write_rounded(dir.path(), &source, &Given(values), format, None, &metadata)?;
+        }
+    }
     dir.commit(context.force)?;
 
     let [encoder, decoder] = compact.widths();
@@ -132,10 +247,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let asked = args.format.map(|f| f == OutputFormat::Jsonl);
     if context.json || Output::wants_records(asked) {
         out.record(&json!({
-            "type": "export", "lang_pair": args.direction, "path": args.output.display().to_string(),
+            "type": "export", "lang_pair": direction, "path": args.output.display().to_string(),
             "num_parameters": after, "num_parameters_before": before,
             "encoder_ffn_dim": config.encoder_ffn_dim, "decoder_ffn_dim": config.decoder_ffn_dim,
             "encoder_kept": encoder, "decoder_kept": decoder, "num_fill_neurons": fill,
+            "dtype": format.map_or("f32", StoredFormat::name),
         }))?;
     } else {
         for (side, kept, width) in [

@@ -69,8 +69,8 @@ pub fn load(
     if let Some(base) = files.base_model_sha256()
         && !any_base
     {
-        let own = checkpoint.sha256()?;
-        if own != base {
+        if !checkpoint.stands_for(base)? {
+            let own = checkpoint.sha256()?;
             return Err(Error::artifact("the LoRA was trained on another model")
                 .at(&dir)
                 .found(short(base))

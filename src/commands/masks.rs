@@ -65,13 +65,18 @@ impl MaskArgs {
         }
     }
 
+    /// A flag that was given.
+    pub fn first_flag(&self) -> Option<&'static str> {
+        match self.unknown_direction {
+            _ if self.masks.is_some() => Some("--masks"),
+            Some(_) => Some("--unknown-direction"),
+            None => self.foreign_masks.then_some("--foreign-masks"),
+        }
+    }
+
     /// Flags about masks mean nothing without any.
     fn refuse_idle(&self) -> Result<()> {
-        let idle = match self.unknown_direction {
-            Some(_) => "--unknown-direction",
-            None if self.foreign_masks => "--foreign-masks",
-            None => return Ok(()),
-        };
+        let Some(idle) = self.first_flag() else { return Ok(()) };
         Err(Error::usage(format!("`{idle}` without masks"))
             .flag(idle)
             .hint("`--masks FILE` names them"))

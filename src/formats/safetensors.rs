@@ -25,7 +25,12 @@ pub enum Data<'a> {
     U64(&'a [u64]),
     /// Raw bytes of any type, for copies.
     Raw(Dtype, &'a [u8]),
+    /// So many bytes of any type, made while they are written.
+    Made(Dtype, usize, Make<'a>),
 }
+
+/// Writes the bytes of a tensor.
+pub type Make<'a> = Box<dyn Fn(&mut dyn Write) -> std::io::Result<()> + 'a>;
 
 impl Data<'_> {
     fn dtype_name(&self) -> String {
@@ -34,7 +39,7 @@ impl Data<'_> {
             Self::U8(_) => "U8".into(),
             Self::U32(_) => "U32".into(),
             Self::U64(_) => "U64".into(),
-            Self::Raw(d, _) => format!("{d:?}"),
+            Self::Raw(d, _) | Self::Made(d, ..) => format!("{d:?}"),
         }
     }
     pub fn size_bytes(&self) -> usize {
@@ -44,6 +49,7 @@ impl Data<'_> {
             Self::U32(v) => v.len() * 4,
             Self::U64(v) => v.len() * 8,
             Self::Raw(_, v) => v.len(),
+            Self::Made(_, bytes, _) => *bytes,
         }
     }
     fn write_to(&self, w: &mut impl Write) -> std::io::Result<()> {
@@ -67,6 +73,7 @@ impl Data<'_> {
             Self::U8(v) | Self::Raw(_, v) => w.write_all(v),
             Self::U32(v) => chunks(w, v, u32::to_le_bytes),
             Self::U64(v) => chunks(w, v, u64::to_le_bytes),
+            Self::Made(.., make) => make(w),
         }
     }
 }
@@ -240,29 +247,39 @@ impl TensorFile {
         if let Some(shape) = shape {
             self.check_shape(name, view.shape(), shape)?;
         }
-        let b = view.data();
-        Ok(match view.dtype() {
-            Dtype::F32 => b.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect(),
-            Dtype::F16 => {
-                b.as_chunks::<2>().0.iter().map(|c| half::f16::from_le_bytes(*c).to_f32()).collect()
-            }
-            Dtype::BF16 => b
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|c| half::bf16::from_le_bytes(*c).to_f32())
-                .collect(),
-            Dtype::F64 => {
-                b.as_chunks::<8>().0.iter().map(|c| f64::from_le_bytes(*c) as f32).collect()
-            }
-            other => {
-                return Err(Error::artifact("tensor has a type we cannot compute with")
-                    .at(&self.path)
-                    .tensor(name)
-                    .found(format!("{other:?}"))
-                    .expected("F32, F16, BF16 or F64"));
-            }
-        })
+        let dtype = view.dtype();
+        let Some(bytes) = float_bytes(dtype) else {
+            return Err(self.wrong_type(name, dtype, "F32, F16, BF16 or F64"));
+        };
+        let mut values = vec![0f32; view.data().len() / bytes];
+        read_floats(dtype, view.data(), &mut values);
+        Ok(values)
+    }
+
+    /// The error for a tensor of another type.
+    pub fn wrong_type(&self, name: &str, found: Dtype, expected: &str) -> Error {
+        Error::artifact("tensor has a type we cannot compute with")
+            .at(&self.path)
+            .tensor(name)
+            .found(format!("{found:?}"))
+            .expected(expected)
+    }
+
+    /// Says that a part of a tensor's bytes will not be read again soon: the memory that holds it
+    /// is given back. It can be read again all the same.
+    pub fn release(&self, part: &[u8]) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.map
+            && let Some(at) = (part.as_ptr() as usize).checked_sub(map.as_ptr() as usize)
+            && at + part.len() <= map.len()
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the mapping is of a file and never written, so its pages come back as they
+            // were. The call is advice; its failure changes nothing.
+            let _ = unsafe { map.unchecked_advise_range(advice, at, part.len()) };
+        }
+        #[cfg(not(unix))]
+        let _ = part;
     }
 
     /// The same as a candle tensor on `device`, converted to `dtype`.
@@ -287,6 +304,32 @@ impl TensorFile {
             .tensor(name)
             .found(format!("{found:?}"))
             .expected(format!("{expected:?}")))
+    }
+}
+
+/// Bytes of one value of a type that [`read_floats`] reads.
+pub fn float_bytes(dtype: Dtype) -> Option<usize> {
+    match dtype {
+        Dtype::F16 | Dtype::BF16 => Some(2),
+        Dtype::F32 => Some(4),
+        Dtype::F64 => Some(8),
+        _ => None,
+    }
+}
+
+/// Values of f32, f16, bf16 or f64, little-endian, as f32. Of other types nothing is read.
+pub fn read_floats(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
+    fn each<const N: usize>(bytes: &[u8], out: &mut [f32], value: impl Fn([u8; N]) -> f32) {
+        for (o, b) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
+            *o = value(*b);
+        }
+    }
+    match dtype {
+        Dtype::F32 => each(bytes, out, f32::from_le_bytes),
+        Dtype::F16 => each(bytes, out, |b| half::f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => each(bytes, out, |b| half::bf16::from_le_bytes(b).to_f32()),
+        Dtype::F64 => each(bytes, out, |b| f64::from_le_bytes(b) as f32),
+        _ => {}
     }
 }
 

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use safetensors::Dtype;
 use sha2::{Digest, Sha256};
 
 use super::config::ModelConfig;
+use super::stored::{INT8, QUANTIZATION, StoredMatrix, is_int8, scale_name};
 use crate::error::{Error, Result};
 use crate::formats::hf::{self, ModelFiles};
 use crate::formats::provenance;
+use crate::formats::safetensors::TensorFile;
+use crate::kernels::packed::{MatrixRows, WeightFormat};
 
 /// The one embedding matrix, under the name it is written with.
 pub const SHARED: &str = "model.shared.weight";
@@ -28,6 +32,10 @@ const IGNORED: [&str; 4] = [
     "model.encoder.embed_positions.weight",
     "model.decoder.embed_positions.weight",
 ];
+/// Metadata of a copy in another number format: the fingerprint of the model it was made from.
+pub const COPY_OF: &str = "copy_of";
+/// Bytes of a file that are read before their memory is given back.
+const PART_BYTES: usize = 32 << 20;
 /// Added to the logits when it is not zero.
 pub const FINAL_LOGITS_BIAS: &str = "final_logits_bias";
 
@@ -67,6 +75,31 @@ pub fn parameter_shapes(c: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
     shapes
 }
 
+/// The same with what a model in int8 stores beside them.
+fn stored_shapes(c: &ModelConfig, is_int8: bool) -> BTreeMap<String, Vec<usize>> {
+    let mut shapes = parameter_shapes(c);
+    if is_int8 {
+        let scales: Vec<_> = shapes
+            .iter()
+            .filter(|(_, shape)| shape.len() == 2)
+            .map(|(name, shape)| (scale_name(name), vec![shape[0]]))
+            .collect();
+        shapes.extend(scales);
+    }
+    shapes
+}
+
+/// Whether two tensors hold the same bytes.
+fn same(a: &TensorFile, a_data: &[u8], b: &TensorFile, b_data: &[u8]) -> bool {
+    a_data.len() == b_data.len()
+        && a_data.chunks(PART_BYTES).zip(b_data.chunks(PART_BYTES)).all(|(x, y)| {
+            let equal = x == y;
+            a.release(x);
+            b.release(y);
+            equal
+        })
+}
+
 /// `[out, in]` of all linear maps, by path: `model.encoder.layers.0.fc1`.
 pub fn linear_shapes(c: &ModelConfig) -> BTreeMap<String, (usize, usize)> {
     let of = |(name, shape): (String, Vec<usize>)| match shape.as_slice() {
@@ -87,11 +120,28 @@ pub struct Checkpoint {
     shared: &'static str,
     /// All weights are read for it, so it is computed once.
     sha256: OnceLock<String>,
+    /// Its matrices are integers; see [`super::stored`].
+    is_int8: bool,
 }
 
 impl Checkpoint {
     /// Opens a model directory, or the best checkpoint of a run, and checks it.
+    ///
+    /// # Errors
+    /// Artifact: among others a model in int8, which can only be translated with.
     pub fn open(path: &Path) -> Result<Self> {
+        let checkpoint = Self::open_any(path)?;
+        if checkpoint.is_int8 {
+            return Err(Error::artifact("model is stored in int8, which only translates")
+                .at(checkpoint.dir.join(hf::CONFIG))
+                .key(QUANTIZATION)
+                .hint("its weights are rounded; use the model it was exported from"));
+        }
+        Ok(checkpoint)
+    }
+
+    /// The same, also of a model in int8.
+    pub fn open_any(path: &Path) -> Result<Self> {
         let dir = hf::resolve_model_dir(path)?;
         let config_path = dir.join(hf::CONFIG);
         let raw: serde_json::Value = hf::read_json(&config_path)?;
@@ -114,13 +164,25 @@ impl Checkpoint {
                 .key(field)
                 .found(complaint));
         }
+        let is_int8 = is_int8(&config.rest).map_err(|found| {
+            Error::artifact("weights are quantised in a way this version does not know")
+                .at(&config_path)
+                .key(QUANTIZATION)
+                .found(found)
+                .expected(format!("`{INT8}`"))
+        })?;
         let files = ModelFiles::open(&dir)?;
-        let shared = Self::check(&files, &config, &dir)?;
-        Ok(Self { dir, config, files, shared, sha256: OnceLock::new() })
+        let shared = Self::check(&files, &config, &dir, is_int8)?;
+        Ok(Self { dir, config, files, shared, sha256: OnceLock::new(), is_int8 })
     }
 
-    fn check(files: &ModelFiles, config: &ModelConfig, dir: &Path) -> Result<&'static str> {
-        let expected = parameter_shapes(config);
+    fn check(
+        files: &ModelFiles,
+        config: &ModelConfig,
+        dir: &Path,
+        is_int8: bool,
+    ) -> Result<&'static str> {
+        let expected = stored_shapes(config, is_int8);
         let present: Vec<&'static str> =
             SHARED_ALIASES.into_iter().filter(|n| files.contains(n)).collect();
         let mut missing: Vec<&str> = expected
@@ -158,7 +220,16 @@ impl Checkpoint {
         for (name, shape) in &expected {
             let stored = if name == SHARED { present[0] } else { name };
             if let Some(file) = files.file_of(stored) {
-                file.check_shape(stored, file.view(stored)?.shape(), shape)?;
+                let view = file.view(stored)?;
+                file.check_shape(stored, view.shape(), shape)?;
+                let is_matrix = shape.len() == 2;
+                if is_int8 && is_matrix && view.dtype() != Dtype::I8 {
+                    return Err(file.wrong_type(stored, view.dtype(), "I8, as config.json says"));
+                }
+                if !is_int8 && view.dtype() == Dtype::I8 {
+                    let e = file.wrong_type(stored, view.dtype(), "F32, F16, BF16 or F64");
+                    return Err(e.hint(format!("config.json has no `{QUANTIZATION}`")));
+                }
             }
         }
         // Copies of the tied matrix must be one matrix.
@@ -167,7 +238,8 @@ impl Checkpoint {
                 continue;
             };
             let (va, vb) = (a.view(present[0])?, b.view(other)?);
-            if va.dtype() != vb.dtype() || va.data() != vb.data() {
+            let equal = va.dtype() == vb.dtype() && same(a, va.data(), b, vb.data());
+            if !equal {
                 return Err(Error::artifact("tied embeddings differ")
                     .at(b.path())
                     .tensor(*other)
@@ -187,6 +259,10 @@ impl Checkpoint {
     }
     pub fn files(&self) -> &ModelFiles {
         &self.files
+    }
+    /// Whether the matrices are integers.
+    pub fn is_int8(&self) -> bool {
+        self.is_int8
     }
 
     fn provenance(&self) -> Option<serde_json::Value> {
@@ -211,10 +287,54 @@ impl Checkpoint {
             .collect()
     }
 
+    fn stored_name<'n>(&self, name: &'n str) -> &'n str
+    where
+        'static: 'n,
+    {
+        if name == SHARED { self.shared } else { name }
+    }
+
     /// The values of a parameter named as in [`parameter_shapes`], as f32, row-major.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let stored = if name == SHARED { self.shared } else { name };
-        self.files.f32_values(stored, shape)
+        if let (true, &[n, k]) = (self.is_int8, shape) {
+            let matrix = self.matrix(name, [n, k])?;
+            let mut values = vec![0.0; n * k];
+            values.chunks_exact_mut(k).enumerate().for_each(|(i, row)| matrix.read(i, row));
+            return Ok(values);
+        }
+        self.files.f32_values(self.stored_name(name), shape)
+    }
+
+    /// A matrix of [`parameter_shapes`], to be read row by row from the file.
+    pub fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<StoredMatrix<'_>> {
+        let stored = self.stored_name(name);
+        let file = self.files.file_of(stored).ok_or_else(|| {
+            Error::artifact(format!("tensor `{stored}` is missing")).at(&self.dir)
+        })?;
+        StoredMatrix::open(file, stored, shape)
+    }
+
+    /// The narrowest format that holds the stored matrices as they are.
+    pub fn weight_format(&self) -> Result<WeightFormat> {
+        if self.is_int8 {
+            return Ok(WeightFormat::Int8);
+        }
+        for (name, shape) in parameter_shapes(&self.config) {
+            let stored = self.stored_name(&name);
+            let Some(file) = self.files.file_of(stored).filter(|_| shape.len() == 2) else {
+                continue;
+            };
+            if file.view(stored)?.dtype() != Dtype::BF16 {
+                return Ok(WeightFormat::F32);
+            }
+        }
+        Ok(WeightFormat::Bf16)
+    }
+
+    /// Whether this is the model of a fingerprint, or the same in another number format.
+    pub fn stands_for(&self, sha256: &str) -> Result<bool> {
+        let original = self.files.files().iter().find_map(|f| f.metadata().remove(COPY_OF));
+        Ok(original.as_deref() == Some(sha256) || self.sha256()? == sha256)
     }
 
     /// `[vocab]` added to the logits, if stored and not all zero.
@@ -233,12 +353,15 @@ impl Checkpoint {
             return Ok(known.clone());
         }
         let mut hasher = Sha256::new();
-        for name in parameter_shapes(&self.config).keys() {
-            let stored = if name == SHARED { self.shared } else { name };
+        for name in stored_shapes(&self.config, self.is_int8).keys() {
+            let stored = self.stored_name(name);
             if let Some(file) = self.files.file_of(stored) {
                 let view = file.view(stored)?;
                 hasher.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()));
-                hasher.update(view.data());
+                for part in view.data().chunks(PART_BYTES) {
+                    hasher.update(part);
+                    file.release(part);
+                }
             }
         }
         Ok(self.sha256.get_or_init(|| provenance::hex(&hasher.finalize())).clone())

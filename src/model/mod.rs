@@ -14,7 +14,9 @@ mod layers;
 mod m2m100;
 mod parameters;
 mod ragged;
+pub mod rounding;
 pub mod seam;
+pub mod stored;
 mod tagging;
 
 pub use checkpoint::Checkpoint;

@@ -12,6 +12,7 @@ mod curves;
 mod demo_corpus;
 mod errors;
 mod examples;
+mod formats;
 mod gen_adapters;
 mod help;
 mod init;

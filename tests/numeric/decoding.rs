@@ -13,11 +13,11 @@ use isogloss::model::Checkpoint;
 use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
 use serde_json::Value;
 
-fn data() -> PathBuf {
+pub fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/decoding")
 }
 
-fn golden() -> Value {
+pub fn golden() -> Value {
     let text = std::fs::read_to_string(data().join("golden.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -30,7 +30,7 @@ fn ids(v: &Value) -> Vec<u32> {
     v.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect()
 }
 
-fn sources(golden: &Value) -> Vec<Vec<u32>> {
+pub fn sources(golden: &Value) -> Vec<Vec<u32>> {
     golden["sources"].as_array().unwrap().iter().map(ids).collect()
 }
 
@@ -137,7 +137,7 @@ impl Stream for Sentences {
     }
 }
 
-fn translate(
+pub fn translate(
     model: &InferenceModel,
     options: &DecodingOptions,
     tasks: Vec<(Vec<u32>, Target)>,
@@ -159,7 +159,7 @@ fn translate(
     stream.results
 }
 
-fn search(sources: &[Vec<u32>], mark: Option<u32>) -> Vec<(Vec<u32>, Target)> {
+pub fn search(sources: &[Vec<u32>], mark: Option<u32>) -> Vec<(Vec<u32>, Target)> {
     sources
         .iter()
         .map(|s| (s.clone(), Target::Search { forced: mark.into_iter().collect() }))

@@ -61,7 +61,7 @@ fn trainable(set: &mut LoraSet) -> Gradients {
     Gradients::new(set.parameters()).unwrap()
 }
 
-fn plain_parts(set: &LoraSet) -> DirectionParts {
+pub fn plain_parts(set: &LoraSet) -> DirectionParts {
     parts(set, "x", "y")
 }
 

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod decoding;
+mod formats;
 mod hyper;
 mod lora;
 mod masked_model;

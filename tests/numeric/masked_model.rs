@@ -25,7 +25,7 @@ fn dir(case: &str) -> PathBuf {
 const CASES: [&str; 2] = ["training/even", "training/lopsided"];
 
 /// Keeps about `share` of the neurons of each layer, others in each.
-fn parts(config: &ModelConfig, share: f64, salt: u64) -> DirectionParts {
+pub fn parts(config: &ModelConfig, share: f64, salt: u64) -> DirectionParts {
     let mut parts = DirectionParts::none(config);
     let mut state = salt | 1;
     let mut chance = move || {

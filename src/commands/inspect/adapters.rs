@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn sets_files_and_banks_say_what_they_are() {
         let root = tempfile::tempdir().unwrap();
-        let options = Options { tensors: false, quick: false };
+        let options = Options { tensors: false, quick: false, dtype: None };
         for layout in [Layout::Bank, Layout::AdapterHub] {
             let dir = root.path().join(layout.name());
             write(&dir, layout);

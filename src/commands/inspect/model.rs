@@ -6,14 +6,17 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, neurons, object, tensors};
-use crate::error::Result;
+use crate::cli::values::Dtype;
+use crate::error::{Error, Result};
 use crate::formats::hf;
 use crate::model::checkpoint::{SHARED, SHARED_ALIASES, parameter_shapes};
+use crate::model::rounding::{StoredFormat, rounding_cost};
+use crate::model::stored::QUANTIZATION;
 use crate::model::{Checkpoint, ModelConfig};
 use crate::text::TextTokenizer;
 
 pub fn directory(path: &Path, options: Options) -> Result<Facts> {
-    let checkpoint = Checkpoint::open(path)?;
+    let checkpoint = Checkpoint::open_any(path)?;
     let config = &checkpoint.config;
     let mut rest = Map::new();
     rest.insert("architecture".into(), config.model_type.clone().into());
@@ -42,6 +45,7 @@ pub fn directory(path: &Path, options: Options) -> Result<Facts> {
     if checkpoint.final_logits_bias()?.is_some() {
         rest.insert("final_logits_bias".into(), true.into());
     }
+    rest.extend(rounding(&checkpoint, options)?);
     rest.insert("tokenizer".into(), tokenizer(path, config)?);
     let masks = path.join(crate::commands::masks::CARRIED);
     if masks.is_file() {
@@ -54,6 +58,34 @@ pub fn directory(path: &Path, options: Options) -> Result<Facts> {
         rest.insert("sha256".into(), checkpoint.sha256()?.into());
     }
     Ok(facts(path, "model", rest))
+}
+
+/// What the weights lose in the format asked for, or have lost in the one they are stored in.
+fn rounding(checkpoint: &Checkpoint, options: Options) -> Result<Facts> {
+    let mut out = Map::new();
+    if checkpoint.is_int8() {
+        if options.dtype.is_some() {
+            return Err(Error::artifact("weights are rounded already")
+                .at(checkpoint.dir())
+                .found("a model stored in int8")
+                .hint("measure the model it was exported from"));
+        }
+        let marker = &checkpoint.config.rest[QUANTIZATION];
+        out.insert("weights".into(), "int8, a scale for each row".into());
+        if let Some(cost) = marker.get("cost").filter(|c| c.is_object()) {
+            out.insert("rounding".into(), cost.clone());
+        }
+        return Ok(out);
+    }
+    let format = match options.dtype {
+        None => return Ok(out),
+        Some(Dtype::F32) => StoredFormat::F32,
+        Some(Dtype::Bf16) => StoredFormat::Bf16,
+        Some(Dtype::F16) => StoredFormat::F16,
+        Some(Dtype::Int8) => StoredFormat::Int8,
+    };
+    out.insert("rounding".into(), rounding_cost(checkpoint, format)?);
+    Ok(out)
 }
 
 /// Parameters in all and by part.

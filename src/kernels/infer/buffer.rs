@@ -1,6 +1,7 @@
 //! Aligned f32 storage, weights in few large pieces, and the shared view that threads of one
 //! phase write through.
 
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -89,7 +90,13 @@ pub struct Arena {
     used: usize,
 }
 
-struct Piece(NonNull<[Line]>);
+struct Piece {
+    /// Of bytes that begin somewhere before the first line.
+    block: NonNull<u8>,
+    layout: Layout,
+    first: NonNull<Line>,
+    lines: usize,
+}
 
 // SAFETY: the piece owns its memory. Ranges are written once, by the arena, before anyone can
 // read them.
@@ -98,18 +105,34 @@ unsafe impl Send for Piece {}
 unsafe impl Sync for Piece {}
 
 impl Piece {
+    /// Zero pages as the system gives them: nothing is written, so a page takes memory only once
+    /// a weight is put there, by the thread that does so.
     fn new(lines: usize) -> Self {
-        Self(NonNull::from(Box::leak(zero_lines(lines).into_boxed_slice())))
+        let bytes = (lines + 1) * size_of::<Line>();
+        // Of larger alignments the allocator writes the zeros itself.
+        let layout = match Layout::from_size_align(bytes, align_of::<f32>()) {
+            Ok(layout) => layout,
+            // As for every other request that no memory can hold.
+            Err(_) => handle_alloc_error(Layout::new::<Line>()),
+        };
+        // SAFETY: the size is not zero.
+        let Some(block) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: at most a line less one byte is skipped of the spare line.
+        let first = unsafe { block.add(block.align_offset(align_of::<Line>())) }.cast();
+        advise_huge_pages(block.as_ptr(), bytes);
+        Self { block, layout, first, lines }
     }
     fn ptr(&self) -> *mut Line {
-        self.0.as_ptr().cast()
+        self.first.as_ptr()
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from `Box::leak` and is freed once.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        // SAFETY: allocated with this layout, and freed once.
+        unsafe { dealloc(self.block.as_ptr(), self.layout) };
     }
 }
 
@@ -122,7 +145,7 @@ impl Arena {
     /// `len` values on a cache-line boundary, zero, filled by `fill` and fixed from then on.
     pub fn push(&mut self, len: usize, fill: impl FnOnce(&mut [f32])) -> Slab {
         let lines = len.div_ceil(16);
-        if self.used + lines > self.piece.0.len() {
+        if self.used + lines > self.piece.lines {
             self.piece = Arc::new(Piece::new(lines));
             self.used = 0;
         }
@@ -131,6 +154,23 @@ impl Arena {
         // SAFETY: the range lies inside the piece, and no slab has been given out over it.
         fill(unsafe { std::slice::from_raw_parts_mut(self.piece.ptr().add(at).cast(), len) });
         Slab { piece: Arc::clone(&self.piece), at, len }
+    }
+
+    /// The same by bytes: room for `len` values, filled as `4 * len` bytes.
+    pub fn push_bytes<E>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Slab, E> {
+        let mut filled = Ok(());
+        let slab = self.push(len, |values| {
+            // SAFETY: the same memory, borrowed exclusively; any bytes are values.
+            let bytes = unsafe {
+                std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values))
+            };
+            filled = fill(bytes);
+        });
+        filled.map(|()| slab)
     }
 }
 
@@ -146,6 +186,12 @@ impl Slab {
     pub fn as_slice(&self) -> &[f32] {
         // SAFETY: filled when the slab was made, inside the piece, written by nobody since.
         unsafe { std::slice::from_raw_parts(self.piece.ptr().add(self.at).cast(), self.len) }
+    }
+    #[inline(always)]
+    pub fn as_bytes(&self) -> &[u8] {
+        let values = self.as_slice();
+        // SAFETY: the same memory; every byte of a value is initialised.
+        unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
     }
     pub fn size_bytes(&self) -> usize {
         self.len * 4

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod attention;
 pub mod buffer;
+pub mod integers;
 pub mod norm;
 pub mod simd;
 pub mod team;

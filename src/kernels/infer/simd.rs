@@ -98,7 +98,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn max_lane(a: Self::V) -> f32;
     /// `a * b + c` of single values, fused as [`Simd::fma`] is.
     unsafe fn fma1(a: f32, b: f32, c: f32) -> f32;
+    /// Widens the low halves of sixteen words, which are bf16.
+    unsafe fn low_bf16(p: *const u32) -> Self::V;
+    /// Widens their high halves.
+    unsafe fn high_bf16(p: *const u32) -> Self::V;
 }
+
+/// The high half of a word, in its place.
+const HIGH_HALF: u32 = 0xffff_0000;
 
 /// e^x, relative error below 2e-7 between -87 and 88. NaN stays NaN, values outside are taken as
 /// the nearer bound. Cody and Waite's reduction with a polynomial of degree 6 (minimax on
@@ -210,11 +217,21 @@ impl Simd for Portable {
             a * b + c
         }
     }
+    #[inline(always)]
+    unsafe fn low_bf16(p: *const u32) -> Self::V {
+        let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };
+        words.map(|w| f32::from_bits(w << 16))
+    }
+    #[inline(always)]
+    unsafe fn high_bf16(p: *const u32) -> Self::V {
+        let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };
+        words.map(|w| f32::from_bits(w & HIGH_HALF))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{LANES, Simd};
+    use super::{HIGH_HALF, LANES, Simd};
     use std::arch::x86_64::*;
 
     /// The four lanes of `v` summed: i with i+2, then i+1.
@@ -332,6 +349,17 @@ mod x86 {
         unsafe fn fma1(a: f32, b: f32, c: f32) -> f32 {
             unsafe { fused1(a, b, c) }
         }
+        #[inline(always)]
+        unsafe fn low_bf16(p: *const u32) -> __m512 {
+            unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_loadu_epi32(p.cast()))) }
+        }
+        #[inline(always)]
+        unsafe fn high_bf16(p: *const u32) -> __m512 {
+            unsafe {
+                let mask = _mm512_set1_epi32(HIGH_HALF as i32);
+                _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_epi32(p.cast()), mask))
+            }
+        }
     }
 
     /// Two AVX2 registers are one vector.
@@ -416,6 +444,29 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma1(a: f32, b: f32, c: f32) -> f32 {
             unsafe { fused1(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn low_bf16(p: *const u32) -> Self::V {
+            unsafe {
+                let (a, b) = (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(HALF).cast()));
+                [
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(a)),
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(b)),
+                ]
+            }
+        }
+        #[inline(always)]
+        unsafe fn high_bf16(p: *const u32) -> Self::V {
+            unsafe {
+                let mask = _mm256_set1_epi32(HIGH_HALF as i32);
+                [
+                    _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p.cast()), mask)),
+                    _mm256_castsi256_ps(_mm256_and_si256(
+                        _mm256_loadu_si256(p.add(HALF).cast()),
+                        mask,
+                    )),
+                ]
+            }
         }
     }
 }

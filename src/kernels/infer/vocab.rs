@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use super::buffer::{Arena, Buffer, SharedMut};
 use super::simd::{Isa, LANES, Simd, exp, simd_fn};
 use super::team::Worker;
-use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, product};
+use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, int8, product};
 
 /// Columns of a block. Fixed, because the blocks' sums are added one by one: a block that grew
 /// with the work would change the rounding.
@@ -77,8 +77,13 @@ impl OutputLayer {
     }
     /// The logit of one token for one row `[k]`: the same bits as in the whole product.
     pub fn logit(&self, isa: Isa, x: &[f32], id: u32) -> f32 {
+        let id = id as usize;
+        if let Some((column, scale)) = self.weight().int8_row(id) {
+            let (integers, x_scale) = int8::quantised(x);
+            return int8::single(&integers, x_scale, &column, scale) + self.linear.bias()[id];
+        }
         // SAFETY: `isa` was detected, and the kernel checks the slices.
-        unsafe { single(isa, &self.linear, x, id as usize) }
+        unsafe { single(isa, &self.linear, x, id) }
     }
 }
 
@@ -148,12 +153,23 @@ pub struct SharedTopK<'a> {
 }
 
 impl OutputLayer {
-    /// Two phases of a team: candidates and normaliser of every row of `x`.
+    /// Phases of a team: candidates and normaliser of every row of `x`. `quant` is as for
+    /// [`PackedMatrix::input`].
     ///
     /// # Safety
-    /// `isa` is available; `top` was prepared for this layer, the team's threads and the rows.
-    pub unsafe fn phases(&self, w: &Worker<'_>, isa: Isa, x: Rows<'_>, top: SharedTopK<'_>) {
+    /// `isa` is available; `top` was prepared for this layer, the team's threads and the rows;
+    /// nobody else touches `quant`.
+    pub unsafe fn phases(
+        &self,
+        w: &Worker<'_>,
+        isa: Isa,
+        x: Rows<'_>,
+        quant: Rows<'_>,
+        top: SharedTopK<'_>,
+    ) {
         let (rows, blocks) = (top.rows, self.num_blocks());
+        // SAFETY: passed on; a barrier ends the phase.
+        let x = unsafe { self.weight().input(w, isa, x, quant, rows) };
         let heights = rows.div_ceil(HEIGHT);
         w.each(heights * blocks, |i| {
             let (first, block) = (i / blocks * HEIGHT, i % blocks);
@@ -329,11 +345,15 @@ unsafe fn single_kernel<S: Simd>(linear: &PackedLinear, x: &[f32], id: usize) ->
 mod tests {
     use super::*;
     use crate::kernels::infer::team::Team;
-    use crate::kernels::packed::row_stride;
+    use crate::kernels::packed::int8::quantised_stride;
+    use crate::kernels::packed::{Dense, WeightFormat, row_stride};
 
-    fn output(dense: &[f32], k: usize, bias: Option<&[f32]>) -> OutputLayer {
+    const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8];
+
+    fn output(format: WeightFormat, dense: &[f32], k: usize, bias: Option<&[f32]>) -> OutputLayer {
         let mut arena = Arena::with_capacity(dense.len());
-        let weight = PackedMatrix::pack(&mut arena, &[dense], k);
+        let rows = Dense { values: dense.into(), k };
+        let weight = PackedMatrix::pack_as(&mut arena, format, &[&rows], k).unwrap();
         OutputLayer::new(&mut arena, weight, bias)
     }
 
@@ -350,19 +370,26 @@ mod tests {
         let stride = row_stride(layer.weight().k());
         let shared = top.shared();
         let view = Rows { data: SharedMut::new(x.as_mut_slice()), stride };
+        let mut integers = Buffer::zeros(rows * quantised_stride(layer.weight().k()));
+        let quant = Rows {
+            data: SharedMut::new(integers.as_mut_slice()),
+            stride: quantised_stride(layer.weight().k()),
+        };
         // SAFETY: the set is available, `top` is prepared.
-        Team::new(threads).run(usize::MAX, &|w| unsafe { layer.phases(w, isa, view, shared) });
+        Team::new(threads)
+            .run(usize::MAX, &|w| unsafe { layer.phases(w, isa, view, quant, shared) });
         (0..rows).map(|r| (top.norms[r], top.best(r).to_vec())).collect()
     }
 
     #[test]
     fn best_tokens_and_normalizer_equal_a_full_sort_whatever_the_rows_and_threads() {
-        for (n, k, rows) in [(1, 3, 2), (5, 4, 3), (256, 16, 1), (1000, 24, 30), (2311, 33, 70)] {
+        let shapes = [(1, 3, 2), (5, 4, 3), (256, 16, 1), (1000, 24, 30), (2311, 33, 70)];
+        for (format, (n, k, rows)) in FORMATS.into_iter().flat_map(|f| shapes.map(|s| (f, s))) {
             // Few distinct weights, so that equal logits occur.
             let dense: Vec<f32> =
                 (0..n * k).map(|i| ((i * 7919 % 13) as f32 - 6.0) / 4.0).collect();
             let bias: Vec<f32> = (0..n).map(|i| (i % 3) as f32 / 8.0).collect();
-            let layer = output(&dense, k, Some(&bias));
+            let layer = output(format, &dense, k, Some(&bias));
             let stride = row_stride(k);
             let mut x = Buffer::zeros(rows * stride);
             for r in 0..rows {
@@ -408,9 +435,11 @@ mod tests {
     fn not_a_number_is_noticed() {
         let k = 8;
         let dense: Vec<f32> = (0..600 * k).map(|i| (i as f32).sin()).collect();
-        let layer = output(&dense, k, None);
         let stride = row_stride(k);
-        for isa in Isa::available() {
+        for (format, isa) in
+            FORMATS.into_iter().flat_map(|f| Isa::available().into_iter().map(move |i| (f, i)))
+        {
+            let layer = output(format, &dense, k, None);
             let mut x = Buffer::zeros(2 * stride);
             x.as_mut_slice()[..k].fill(1.0);
             x.as_mut_slice()[3] = f32::NAN;

@@ -9,7 +9,7 @@ use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::team::Worker;
 use crate::kernels::low_rank::merge;
-use crate::kernels::packed::{Epilogue, PackedLinear, PackedMatrix, Rows, row_stride};
+use crate::kernels::packed::{Dense, Epilogue, PackedLinear, PackedMatrix, Rows, row_stride};
 
 /// How updates of low rank are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub enum LowRankForm {
     Beside,
     /// Added to the weights; a direction costs the memory of its layers, and no time.
     Merged,
+}
+
+/// Rows that a map needs while it runs.
+#[derive(Clone, Copy)]
+pub struct Spare<'a> {
+    /// Between the thin products, rows of [`AdaptedLinear::low_width`].
+    pub low: Rows<'a>,
+    /// Inputs in integers; see [`PackedMatrix::input`].
+    pub quant: Rows<'a>,
 }
 
 /// All updates of a map as two thin products: `y += (x downᵀ) upᵀ`, scalings folded into `up`.
@@ -97,7 +106,8 @@ impl AdaptedLinear {
                     })?;
                 }
             }
-            let weight = PackedMatrix::pack(arena, &[&w], inp);
+            let merged = Dense { values: w.into(), k: inp };
+            let weight = PackedMatrix::pack_as(arena, self.base.weight.format(), &[&merged], inp)?;
             return Ok(PackedLinear::new(arena, weight, &[&self.base.bias()[..out]]).into());
         }
         let mut ranks = 0;
@@ -134,11 +144,11 @@ impl AdaptedLinear {
         Ok(Self { base: Arc::clone(&self.base), beside: Some(Arc::new(beside)) })
     }
 
-    /// Phases of a team: `y = op(x Wᵀ + bias + updates)` for the first `m` rows. `low` has room for
-    /// rows of [`AdaptedLinear::low_width`].
+    /// Phases of a team: `y = op(x Wᵀ + bias + updates)` for the first `m` rows. The updates are f32
+    /// in every format of the map.
     ///
     /// # Safety
-    /// `isa` is available, `x` is not written and neither `y` nor `low` touched by anyone else in
+    /// `isa` is available, `x` is not written and neither `y` nor `spare` touched by anyone else in
     /// these phases.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn phase(
@@ -147,20 +157,22 @@ impl AdaptedLinear {
         isa: Isa,
         x: Rows<'_>,
         y: Rows<'_>,
-        low: Rows<'_>,
+        spare: Spare<'_>,
         m: usize,
         op: Epilogue,
     ) {
         // SAFETY: passed on; a barrier ends each phase.
         unsafe {
-            let Some(b) = &self.beside else { return self.base.phase(w, isa, x, y, m, op) };
+            let input = self.base.weight.input(w, isa, x, spare.quant, m);
+            let Some(b) = &self.beside else { return self.base.phase(w, isa, input, y, m, op) };
+            let low = spare.low;
             b.down.phase(w, isa, x, low, m, Epilogue::Set);
             if op == Epilogue::Relu {
                 // ReLU comes last, so the updates come first.
                 b.up.phase(w, isa, low, y, m, Epilogue::Set);
-                self.base.phase(w, isa, x, y, m, Epilogue::AddRelu);
+                self.base.phase(w, isa, input, y, m, Epilogue::AddRelu);
             } else {
-                self.base.phase(w, isa, x, y, m, op);
+                self.base.phase(w, isa, input, y, m, op);
                 b.up.phase(w, isa, low, y, m, Epilogue::Add);
             }
         }

@@ -8,11 +8,13 @@ use crate::error::{Error, Result};
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::team::Worker;
-use crate::kernels::packed::{Epilogue, PackedLinear, PackedMatrix, Rows, row_stride};
+use crate::kernels::packed::{
+    Epilogue, PackedLinear, PackedMatrix, Rows, WeightFormat, row_stride,
+};
 use crate::kernels::storage::values;
 use crate::model::seam::{BottleneckAdapter, LayerParts, NormPlace, Position};
 
-/// One adapter, its weights packed.
+/// One adapter, its weights packed in f32 whatever the model's format.
 pub struct PackedAdapter {
     place: NormPlace,
     norm: LayerNormWeights,
@@ -84,8 +86,8 @@ impl PackedAdapter {
         if norm.weight.len() != d_model || norm.bias.len() != d_model {
             return Err(Error::bug("norm and adapter are of different widths"));
         }
-        let room = PackedLinear::packed_len(bottleneck, d_model)
-            + PackedLinear::packed_len(d_model, bottleneck);
+        let room = PackedLinear::packed_len(WeightFormat::F32, bottleneck, d_model)
+            + PackedLinear::packed_len(WeightFormat::F32, d_model, bottleneck);
         let mut arena = Arena::with_capacity(room);
         let mut pack = |w: &[f32], k: usize, bias: &[f32]| {
             let weight = PackedMatrix::pack(&mut arena, &[w], k);

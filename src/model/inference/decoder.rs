@@ -1,6 +1,7 @@
 //! Decoding step by step: one row for each hypothesis that grows by a token.
 
 use super::InferenceModel;
+use super::adapted::Spare;
 use super::adapters::{PackedAdapter, add_phase};
 use super::cache::{PagePool, PageShape, SentenceCache};
 use super::observe::Watch;
@@ -11,6 +12,7 @@ use crate::kernels::infer::norm::layer_norm;
 use crate::kernels::infer::simd::{Isa, LANES};
 use crate::kernels::infer::team::{Team, Worker};
 use crate::kernels::infer::vocab::TopK;
+use crate::kernels::packed::int8::quantised_stride;
 use crate::kernels::packed::{Epilogue, Rows, row_stride};
 
 /// Tokens that are encoded together: enough to fill the kernels, few enough for the caches.
@@ -199,7 +201,7 @@ impl<'m> Decoder<'m> {
                         isa,
                         shared.normed,
                         shared.wide,
-                        shared.low,
+                        shared.spare,
                         count,
                         Epilogue::Set,
                     );
@@ -242,11 +244,11 @@ impl<'m> Decoder<'m> {
                 let cross = &layer.encoder_attn;
                 // SAFETY: as above.
                 unsafe {
-                    let (from, low) = (shared.context, shared.low);
+                    let (from, spare) = (shared.context, shared.spare);
                     end_block(
                         (w, isa, &shared, count, d),
                         layer.adapters.attention.as_deref(),
-                        |to, op| attn.out_proj.phase(w, isa, from, to, low, count, op),
+                        |to, op| attn.out_proj.phase(w, isa, from, to, spare, count, op),
                     );
                     norm_phase(w, isa, &cross.norm, shared.hidden, shared.normed, count, d);
                     cross.q_proj.phase(
@@ -254,7 +256,7 @@ impl<'m> Decoder<'m> {
                         isa,
                         shared.normed,
                         shared.wide,
-                        shared.low,
+                        shared.spare,
                         count,
                         Epilogue::Set,
                     );
@@ -291,11 +293,11 @@ impl<'m> Decoder<'m> {
                 let f = &layer.feed_forward;
                 // SAFETY: as above.
                 unsafe {
-                    let (from, low) = (shared.context, shared.low);
+                    let (from, spare) = (shared.context, shared.spare);
                     end_block(
                         (w, isa, &shared, count, d),
                         layer.adapters.cross_attention.as_deref(),
-                        |to, op| cross.out_proj.phase(w, isa, from, to, low, count, op),
+                        |to, op| cross.out_proj.phase(w, isa, from, to, spare, count, op),
                     );
                     norm_phase(w, isa, &f.norm, shared.hidden, shared.normed, count, d);
                     f.fc1.phase(
@@ -303,18 +305,18 @@ impl<'m> Decoder<'m> {
                         isa,
                         shared.normed,
                         shared.wide,
-                        shared.low,
+                        shared.spare,
                         count,
                         Epilogue::Relu,
                     );
                     if let Some(watch) = watch {
                         watch.phase(w, l, shared.wide);
                     }
-                    let (from, low) = (shared.wide, shared.low);
+                    let (from, spare) = (shared.wide, shared.spare);
                     end_block(
                         (w, isa, &shared, count, d),
                         layer.adapters.feed_forward.as_deref(),
-                        |to, op| f.fc2.phase(w, isa, from, to, low, count, op),
+                        |to, op| f.fc2.phase(w, isa, from, to, spare, count, op),
                     );
                     if let Some(a) = &layer.adapters.layer {
                         a.phases(w, isa, shared.hidden, shared.normed, shared.wide, count, d);
@@ -336,7 +338,7 @@ impl<'m> Decoder<'m> {
                 }
             });
             // SAFETY: as above; `top` was prepared for these rows.
-            unsafe { model.output.phases(w, isa, shared.normed, top) };
+            unsafe { model.output.phases(w, isa, shared.normed, shared.spare.quant, top) };
         });
         &self.top
     }
@@ -383,10 +385,13 @@ pub(super) struct Workspace {
     context: Buffer,
     /// Between the thin products of updates of low rank.
     low: Buffer,
+    /// Inputs in integers.
+    quant: Buffer,
     scratch: Vec<Scratch>,
     narrow_stride: usize,
     wide_stride: usize,
     low_stride: usize,
+    quant_stride: usize,
 }
 
 /// The same as the threads see it.
@@ -396,7 +401,7 @@ pub(super) struct SharedWorkspace<'a> {
     pub normed: Rows<'a>,
     pub wide: Rows<'a>,
     pub context: Rows<'a>,
-    pub low: Rows<'a>,
+    pub spare: Spare<'a>,
 }
 
 impl Workspace {
@@ -411,6 +416,8 @@ impl Workspace {
     ) {
         self.low_stride = low;
         self.low.ensure(rows * low);
+        self.quant_stride = quantised_stride(ffn.max(d));
+        self.quant.ensure(rows * self.quant_stride);
         self.narrow_stride = row_stride(d);
         self.wide_stride = row_stride(ffn.max(3 * d));
         self.hidden.ensure(rows * self.narrow_stride);
@@ -432,9 +439,15 @@ impl Workspace {
                 hidden: narrow(self.hidden.as_mut_slice()),
                 normed: narrow(self.normed.as_mut_slice()),
                 context: narrow(self.context.as_mut_slice()),
-                low: Rows {
-                    data: SharedMut::new(self.low.as_mut_slice()),
-                    stride: self.low_stride,
+                spare: Spare {
+                    low: Rows {
+                        data: SharedMut::new(self.low.as_mut_slice()),
+                        stride: self.low_stride,
+                    },
+                    quant: Rows {
+                        data: SharedMut::new(self.quant.as_mut_slice()),
+                        stride: self.quant_stride,
+                    },
                 },
                 wide: Rows {
                     data: SharedMut::new(self.wide.as_mut_slice()),

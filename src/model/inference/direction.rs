@@ -13,7 +13,9 @@ use crate::autograd::LowRank;
 use crate::error::{Error, Result};
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::masked::{Block, Compact};
-use crate::kernels::packed::{PackedLinear, PackedMatrix};
+use crate::kernels::packed::{
+    Dense, MatrixRows, Multiples, PackedLinear, PackedMatrix, WeightFormat,
+};
 use crate::model::DirectionParts;
 use crate::model::seam::{LayerParts, NeuronMask};
 
@@ -78,7 +80,8 @@ impl Maker {
         let mask = parts.neurons.as_ref().filter(|m| !m.is_full());
         let room = mask.map_or(0, |mask| {
             let (d, n) = (block.fc1.weight().k(), mask.kept().len().max(1));
-            PackedLinear::packed_len(n, d) + PackedLinear::packed_len(d, n)
+            let format = block.fc1.weight().format();
+            PackedLinear::packed_len(format, n, d) + PackedLinear::packed_len(format, d, n)
         });
         Self { arena: Arena::with_capacity(room), form }
     }
@@ -140,9 +143,12 @@ impl Maker {
         let updated = ["fc1", "fc2"].iter().any(|m| !of(&parts.low_rank, m).is_empty());
         Ok(match mask {
             None if !updated => Arc::clone(base),
-            Some(mask) if !updated => Arc::new(self.compact(base, mask.kept())),
+            Some(mask) if !updated => Arc::new(self.compact(base, mask.kept())?),
             mask => {
-                let fc1 = mask.map_or_else(|| base.fc1.clone(), |m| self.keep_rows(&base.fc1, m));
+                let fc1 = match mask {
+                    Some(mask) => self.keep_rows(&base.fc1, mask)?,
+                    None => base.fc1.clone(),
+                };
                 Arc::new(FeedForward {
                     norm: base.norm.clone(),
                     fc1: self.map(&fc1, &parts.low_rank, &["fc1"])?,
@@ -153,22 +159,27 @@ impl Maker {
     }
 
     /// The block of the neurons `kept`, sorted; see [`crate::kernels::masked`] for why it is equal.
-    fn compact(&mut self, base: &FeedForward, kept: &[u32]) -> FeedForward {
+    fn compact(&mut self, base: &FeedForward, kept: &[u32]) -> Result<FeedForward> {
         let (ffn, width) = (base.fc1.weight().n(), base.fc1.weight().k());
         let (w1, w2) = (base.fc1.weight().to_rows(), base.fc2.weight().to_rows());
         let (b1, b2) = (&base.fc1.bias()[..ffn], &base.fc2.bias()[..width]);
         // The kernels want something to multiply: without any neuron, one that does nothing.
         let inner = kept.len().max(1);
         let block = Compact::gather(Block { w1: &w1, b1, w2: &w2, b2, width }, kept, inner);
-        FeedForward {
-            norm: base.norm.clone(),
-            fc1: self.pack(&block.w1, &block.b1, width),
-            fc2: self.pack(&block.w2, &block.b2, inner),
-        }
+        let scales = base.fc1.weight().scales().map(|s| {
+            let mut own: Vec<f32> = kept.iter().map(|&i| s[i as usize]).collect();
+            own.resize(inner, 0.0);
+            own
+        });
+        let format = base.fc1.weight().format();
+        let fc1 = self.pack(format, &block.w1, &block.b1, width, scales.as_deref())?;
+        let scales = base.fc2.weight().scales();
+        let fc2 = self.pack(format, &block.w2, &block.b2, inner, scales)?;
+        Ok(FeedForward { norm: base.norm.clone(), fc1, fc2 })
     }
 
     /// With updates a masked neuron is no constant, so the block keeps its width.
-    fn keep_rows(&mut self, fc1: &AdaptedLinear, mask: &NeuronMask) -> AdaptedLinear {
+    fn keep_rows(&mut self, fc1: &AdaptedLinear, mask: &NeuronMask) -> Result<AdaptedLinear> {
         let (n, k) = (fc1.weight().n(), fc1.weight().k());
         let rows = fc1.weight().to_rows();
         let mut kept = vec![0f32; rows.len()];
@@ -176,11 +187,24 @@ impl Maker {
             let at = i as usize * k;
             kept[at..at + k].copy_from_slice(&rows[at..at + k]);
         }
-        self.pack(&kept, &fc1.bias()[..n], k)
+        let scales = fc1.weight().scales();
+        self.pack(fc1.weight().format(), &kept, &fc1.bias()[..n], k, scales)
     }
 
-    fn pack(&mut self, weight: &[f32], bias: &[f32], k: usize) -> AdaptedLinear {
-        let weight = PackedMatrix::pack(&mut self.arena, &[weight], k);
-        PackedLinear::new(&mut self.arena, weight, &[bias]).into()
+    /// Rows taken out of integers keep their `scales`: they are not rounded a second time.
+    fn pack(
+        &mut self,
+        format: WeightFormat,
+        values: &[f32],
+        bias: &[f32],
+        k: usize,
+        scales: Option<&[f32]>,
+    ) -> Result<AdaptedLinear> {
+        let rows: &dyn MatrixRows = match scales {
+            Some(scales) => &Multiples { values, k, scales },
+            None => &Dense { values: values.into(), k },
+        };
+        let weight = PackedMatrix::pack_as(&mut self.arena, format, &[rows], k)?;
+        Ok(PackedLinear::new(&mut self.arena, weight, &[bias]).into())
     }
 }

@@ -81,7 +81,7 @@ impl InferenceModel {
                         isa,
                         rows.normed,
                         rows.wide,
-                        rows.low,
+                        rows.spare,
                         tokens,
                         Epilogue::Set,
                     );
@@ -117,22 +117,22 @@ impl InferenceModel {
                 let f = &layer.feed_forward;
                 // SAFETY: as above.
                 unsafe {
-                    let (from, low) = (rows.context, rows.low);
+                    let (from, spare) = (rows.context, rows.spare);
                     end_block(
                         (w, isa, &rows, tokens, d),
                         layer.adapters.attention.as_deref(),
-                        |to, op| attn.out_proj.phase(w, isa, from, to, low, tokens, op),
+                        |to, op| attn.out_proj.phase(w, isa, from, to, spare, tokens, op),
                     );
                     norm_phase(w, isa, &f.norm, rows.hidden, rows.normed, tokens, d);
-                    f.fc1.phase(w, isa, rows.normed, rows.wide, rows.low, tokens, Epilogue::Relu);
+                    f.fc1.phase(w, isa, rows.normed, rows.wide, rows.spare, tokens, Epilogue::Relu);
                     if let Some(watch) = watch {
                         watch.phase(w, l, rows.wide);
                     }
-                    let (from, low) = (rows.wide, rows.low);
+                    let (from, spare) = (rows.wide, rows.spare);
                     end_block(
                         (w, isa, &rows, tokens, d),
                         layer.adapters.feed_forward.as_deref(),
-                        |to, op| f.fc2.phase(w, isa, from, to, low, tokens, op),
+                        |to, op| f.fc2.phase(w, isa, from, to, spare, tokens, op),
                     );
                     if let Some(a) = &layer.adapters.layer {
                         a.phases(w, isa, rows.hidden, rows.normed, rows.wide, tokens, d);
@@ -147,7 +147,7 @@ impl InferenceModel {
                 let kv = &layer.encoder_attn.kv_proj;
                 // SAFETY: as above.
                 unsafe {
-                    kv.phase(w, isa, rows.normed, rows.wide, rows.low, tokens, Epilogue::Set)
+                    kv.phase(w, isa, rows.normed, rows.wide, rows.spare, tokens, Epilogue::Set)
                 };
                 w.each(sentences.len(), |i| {
                     let (start, (len, stride, at, data)) = (spans[i].0, &stored[i]);

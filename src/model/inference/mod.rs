@@ -16,24 +16,28 @@ mod weights;
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::embedding::sinusoidal_positions;
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::vocab::OutputLayer;
+use crate::kernels::packed::WeightFormat;
+use crate::kernels::packed::int8::MAX_INPUTS;
+use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, ModelConfig};
 
 pub use adapted::{AdaptedLinear, LowRankForm};
 pub use cache::SourceMemory;
 pub use decoder::{Decoder, Row};
 pub use observe::{Activity, ActivityOptions, BlockActivity, ForcedPair};
-pub use weights::{DecoderLayer, DirectionWeights, EncoderLayer, FinalNorms};
+pub use weights::{DecoderLayer, DirectionWeights, EncoderLayer, FinalNorms, Given, Parameters};
 
 /// A model ready to translate: immutable, shared by all decoders.
 pub struct InferenceModel {
     config: ModelConfig,
     isa: Isa,
-    /// In all packed matrices: what reading one token costs.
+    format: WeightFormat,
+    /// In all matrices: what reading one token costs.
     num_values: usize,
     /// The one embedding matrix: looked up for tokens, and the output layer.
     output: OutputLayer,
@@ -44,16 +48,21 @@ pub struct InferenceModel {
 }
 
 impl InferenceModel {
-    /// Packs the weights of a checkpoint, tensor by tensor: each is held twice only while it is
-    /// being packed.
+    /// Packs the weights of a checkpoint in f32, reading the file row by row and once: the packed
+    /// weights are all the memory it takes.
     pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         Self::with_isa(checkpoint, Isa::detect())
     }
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub fn with_isa(checkpoint: &Checkpoint, isa: Isa) -> Result<Self> {
-        let values = |name: &str, shape: &[usize]| checkpoint.values(name, shape);
-        Self::load(&checkpoint.config, isa, &values, checkpoint.final_logits_bias()?)
+        Self::with_format(checkpoint, isa, WeightFormat::F32)
+    }
+
+    /// The same with matrices in another format.
+    pub fn with_format(checkpoint: &Checkpoint, isa: Isa, format: WeightFormat) -> Result<Self> {
+        let bias = checkpoint.final_logits_bias()?;
+        Self::load(&checkpoint.config, isa, format, checkpoint, bias)
     }
 
     /// From weights that are not on disk, such as those of a model in training. `values` gives a
@@ -63,24 +72,38 @@ impl InferenceModel {
         values: impl Fn(&str, &[usize]) -> Result<Vec<f32>>,
         final_logits_bias: Option<Vec<f32>>,
     ) -> Result<Self> {
-        Self::load(config, Isa::detect(), &values, final_logits_bias)
+        let parameters = weights::Given(values);
+        Self::load(config, Isa::detect(), WeightFormat::F32, &parameters, final_logits_bias)
     }
 
     fn load(
         config: &ModelConfig,
         isa: Isa,
-        values: &weights::Values<'_>,
+        format: WeightFormat,
+        parameters: &dyn weights::Parameters,
         final_logits_bias: Option<Vec<f32>>,
     ) -> Result<Self> {
-        let source =
-            weights::Source { config, values, final_logits_bias: final_logits_bias.as_deref() };
+        let widest = config.d_model.max(config.encoder_ffn_dim).max(config.decoder_ffn_dim);
+        if format == WeightFormat::Int8 && widest > MAX_INPUTS {
+            return Err(Error::artifact("model is too wide for sums of products in int8")
+                .found(widest.to_string())
+                .expected(format!("at most {MAX_INPUTS}")));
+        }
+        let source = weights::Source {
+            config,
+            format,
+            parameters,
+            final_logits_bias: final_logits_bias.as_deref(),
+        };
         let pad = config.pad_token_id as usize;
-        let mut arena = Arena::with_capacity(weights::packed_len(config));
+        let mut arena = Arena::with_capacity(weights::packed_len(config, format));
         let base = DirectionWeights::load(&source, &mut arena)?;
         let output = weights::load_output(&source, &mut arena)?;
+        let matrices = parameter_shapes(config).into_values().filter(|s| s.len() == 2);
         Ok(Self {
             isa,
-            num_values: (base.size_bytes() + output.size_bytes()) / size_of::<f32>(),
+            format,
+            num_values: matrices.map(|s| s[0] * s[1]).sum(),
             output,
             // Positions begin behind the padding row, and decoding may use one more than a
             // source of full length.
@@ -89,6 +112,11 @@ impl InferenceModel {
             base: Arc::new(base),
             config: config.clone(),
         })
+    }
+
+    /// How the matrices are held.
+    pub fn format(&self) -> WeightFormat {
+        self.format
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -103,7 +131,7 @@ impl InferenceModel {
 
     /// What the weights occupy.
     pub fn size_bytes(&self) -> usize {
-        self.num_values * size_of::<f32>()
+        self.base.size_bytes() + self.output.size_bytes()
     }
 
     /// The longest sequence either side can hold, decoder start included.

@@ -7,19 +7,53 @@ use super::adapters::LayerAdapters;
 use crate::error::Result;
 use crate::kernels::infer::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
-use crate::kernels::packed::{PackedLinear, PackedMatrix};
-use crate::model::ModelConfig;
+use crate::kernels::packed::{Dense, MatrixRows, PackedLinear, PackedMatrix, WeightFormat};
 use crate::model::checkpoint::{SHARED, parameter_shapes};
+use crate::model::{Checkpoint, ModelConfig};
 
-/// A parameter's values, by its name and shape in the checkpoint.
-pub type Values<'a> = dyn Fn(&str, &[usize]) -> Result<Vec<f32>> + 'a;
+/// Where weights come from: a checkpoint, or a model in training. Names and shapes as in the
+/// checkpoint.
+pub trait Parameters {
+    /// A whole parameter, row-major.
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+    /// A matrix `[n, k]`.
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Box<dyn MatrixRows + '_>>;
+}
 
-/// Where weights come from: a checkpoint, or a model in training.
+impl Parameters for Checkpoint {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.values(name, shape)
+    }
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Box<dyn MatrixRows + '_>> {
+        Ok(Box::new(self.matrix(name, shape)?))
+    }
+}
+
+/// Parameters that a function gives.
+pub struct Given<F>(pub F);
+
+impl<F: Fn(&str, &[usize]) -> Result<Vec<f32>>> Parameters for Given<F> {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.0(name, shape)
+    }
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Box<dyn MatrixRows + '_>> {
+        Ok(Box::new(Dense { values: self.0(name, &shape)?.into(), k: shape[1] }))
+    }
+}
+
+/// What a model is made of, and how its matrices are held.
 pub struct Source<'a> {
     pub config: &'a ModelConfig,
-    pub values: &'a Values<'a>,
+    pub format: WeightFormat,
+    pub parameters: &'a dyn Parameters,
     /// `[vocab]`
     pub final_logits_bias: Option<&'a [f32]>,
+}
+
+impl Source<'_> {
+    fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.parameters.values(name, shape)
+    }
 }
 
 #[derive(Clone)]
@@ -160,11 +194,11 @@ impl DirectionWeights {
 }
 
 /// Values that all packed matrices of a model take, or a little more.
-pub fn packed_len(c: &ModelConfig) -> usize {
+pub fn packed_len(c: &ModelConfig, format: WeightFormat) -> usize {
     parameter_shapes(c)
         .values()
         .map(|shape| match shape.as_slice() {
-            [n, k] => PackedLinear::packed_len(*n, *k),
+            [n, k] => PackedLinear::packed_len(format, *n, *k),
             _ => 0,
         })
         .sum()
@@ -173,15 +207,16 @@ pub fn packed_len(c: &ModelConfig) -> usize {
 /// The shared embedding as output layer, with the final bias where one is stored.
 pub fn load_output(c: &Source<'_>, arena: &mut Arena) -> Result<OutputLayer> {
     let d = c.config.d_model;
-    let weight = PackedMatrix::pack(arena, &[&(c.values)(SHARED, &[c.config.vocab_size, d])?], d);
+    let rows = c.parameters.matrix(SHARED, [c.config.vocab_size, d])?;
+    let weight = PackedMatrix::pack_as(arena, c.format, &[rows.as_ref()], d)?;
     Ok(OutputLayer::new(arena, weight, c.final_logits_bias))
 }
 
 fn load_norm(c: &Source<'_>, name: &str) -> Result<LayerNormWeights> {
     let d = c.config.d_model;
     Ok(LayerNormWeights {
-        weight: (c.values)(&format!("{name}.weight"), &[d])?,
-        bias: (c.values)(&format!("{name}.bias"), &[d])?,
+        weight: c.values(&format!("{name}.weight"), &[d])?,
+        bias: c.values(&format!("{name}.bias"), &[d])?,
     })
 }
 
@@ -194,16 +229,17 @@ fn load_linear(
     n: usize,
     k: usize,
 ) -> Result<AdaptedLinear> {
-    let values = |name: &str, part: &str, shape: &[usize]| {
-        (c.values)(&format!("{layer}.{name}.{part}"), shape)
-    };
-    let weights: Vec<Vec<f32>> =
-        names.iter().map(|name| values(name, "weight", &[n, k])).collect::<Result<_>>()?;
-    let biases: Vec<Vec<f32>> =
-        names.iter().map(|name| values(name, "bias", &[n])).collect::<Result<_>>()?;
-    let parts: Vec<&[f32]> = weights.iter().map(Vec::as_slice).collect();
+    let weights: Vec<Box<dyn MatrixRows + '_>> = names
+        .iter()
+        .map(|name| c.parameters.matrix(&format!("{layer}.{name}.weight"), [n, k]))
+        .collect::<Result<_>>()?;
+    let biases: Vec<Vec<f32>> = names
+        .iter()
+        .map(|name| c.values(&format!("{layer}.{name}.bias"), &[n]))
+        .collect::<Result<_>>()?;
+    let parts: Vec<&dyn MatrixRows> = weights.iter().map(|w| w.as_ref() as _).collect();
     let bias: Vec<&[f32]> = biases.iter().map(Vec::as_slice).collect();
-    let weight = PackedMatrix::pack(arena, &parts, k);
+    let weight = PackedMatrix::pack_as(arena, c.format, &parts, k)?;
     Ok(PackedLinear::new(arena, weight, &bias).into())
 }
 
