@@ -35,7 +35,10 @@ fn run(cli: &Cli, settings: Settings) -> ExitCode {
     panic::speak_in_records(cli.global.json);
     let context = Context::new(&cli.global).with_settings(settings);
     let result = startup::use_threads(context.threads)
-        .and_then(|()| if cli.command.computes() { context.device().map(drop) } else { Ok(()) })
+        .and_then(|()| match cli.command.computes() {
+            true => context.check_dtype(cli.command.dtypes_on_cpu()),
+            false => Ok(()),
+        })
         .and_then(|()| commands::run(&cli.command, &context))
         .and_then(|outcome| flush_stdout().map(|()| outcome));
     context.report.finish();

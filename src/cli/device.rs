@@ -31,14 +31,17 @@ fn cuda(n: usize) -> Result<Device> {
         .hint("leave `--device` out"))
 }
 
+/// `on_cpu`: the formats a command has there.
+///
 /// # Errors
-/// Usage: the CPU kernels compute in `f32` only.
-pub fn check_dtype(dtype: Option<Dtype>, device: &Device) -> Result<()> {
+/// Usage: the format is not available on the device.
+pub fn check_dtype(dtype: Option<Dtype>, device: &Device, on_cpu: &[Dtype]) -> Result<()> {
     match dtype {
-        Some(dtype @ (Dtype::Bf16 | Dtype::F16)) if device.is_cpu() => {
+        Some(dtype) if device.is_cpu() && !on_cpu.contains(&dtype) => {
+            let known: Vec<String> = on_cpu.iter().map(|d| format!("`{d}`")).collect();
             Err(Error::usage(format!("`{dtype}` is not available on the CPU"))
                 .flag("--dtype")
-                .expected("`f32` on this device")
+                .expected(format!("{} on this device", known.join(" or ")))
                 .hint("leave `--dtype` out, or choose an accelerator with `--device`"))
         }
         _ => Ok(()),
@@ -58,14 +61,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_precision_is_refused_on_the_cpu() {
-        for dtype in [Dtype::Bf16, Dtype::F16] {
-            let e = check_dtype(Some(dtype), &Device::Cpu).unwrap_err();
+    fn formats_a_command_lacks_are_refused_on_the_cpu() {
+        let (f32, both) = (&[Dtype::F32][..], &[Dtype::F32, Dtype::Bf16][..]);
+        for (dtype, on_cpu) in [(Dtype::Bf16, f32), (Dtype::F16, f32), (Dtype::F16, both)] {
+            let e = check_dtype(Some(dtype), &Device::Cpu, on_cpu).unwrap_err();
             assert_eq!(e.exit_code() as u8, 2);
             assert_eq!(e.place().flag.as_deref(), Some("--dtype"));
         }
-        assert!(check_dtype(Some(Dtype::F32), &Device::Cpu).is_ok());
-        assert!(check_dtype(None, &Device::Cpu).is_ok());
+        for (dtype, on_cpu) in [(Some(Dtype::F32), f32), (None, f32), (Some(Dtype::Bf16), both)] {
+            assert!(check_dtype(dtype, &Device::Cpu, on_cpu).is_ok());
+        }
     }
 
     #[test]

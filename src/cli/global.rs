@@ -49,7 +49,9 @@ pub struct GlobalArgs {
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
-    /// Number format of the computation; default: the checkpoint's on accelerators, f32 on the CPU
+    /// Number format of the computation; default: the checkpoint's on accelerators, f32 on the
+    /// CPU. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory:
+    /// what it trains stays in f32, and so does all arithmetic
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
     /// Refuse kernels and reductions whose result may vary from run to run
@@ -174,18 +176,24 @@ impl Context {
     /// The device to compute on, opened at the first call.
     ///
     /// # Errors
-    /// Environment: the device is not part of this binary, or cannot be opened. Usage: the
-    /// number format is not available on it.
+    /// Environment: the device is not part of this binary, or cannot be opened.
     pub fn device(&self) -> Result<&Device> {
         if let Some(device) = self.device.get() {
             return Ok(device);
         }
         let device = device::open(self.device_choice, &self.report)?;
-        device::check_dtype(self.dtype_choice, &device)?;
         Ok(self.device.get_or_init(|| device))
     }
 
-    /// The number format asked for, if any; [`Context::device`] has checked that it is available.
+    /// Whether the number format can be had on the device; `on_cpu` are those of a command.
+    ///
+    /// # Errors
+    /// Usage: it cannot.
+    pub fn check_dtype(&self, on_cpu: &[Dtype]) -> Result<()> {
+        device::check_dtype(self.dtype_choice, self.device()?, on_cpu)
+    }
+
+    /// The number format asked for, if any; [`Context::check_dtype`] says whether it is available.
     pub fn dtype(&self) -> Option<DType> {
         self.dtype_choice.map(device::candle_dtype)
     }

@@ -65,6 +65,15 @@ impl Command {
     pub fn computes(&self) -> bool {
         matches!(self, Self::Train(_) | Self::Translate(_) | Self::Tag(_) | Self::ProfileNeurons(_))
     }
+
+    /// Number formats it has on the CPU.
+    pub fn dtypes_on_cpu(&self) -> &'static [values::Dtype] {
+        use values::Dtype::{Bf16, F32};
+        match self {
+            Self::Train(_) => &[F32, Bf16],
+            _ => &[F32],
+        }
+    }
 }
 
 /// The complete definition of the command line: what clap derives from the types, with

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use candle_core::DType;
 use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
@@ -32,7 +33,7 @@ use crate::formats::hypernet;
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::Input;
 use crate::model::checkpoint::parameter_shapes;
-use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
+use crate::model::{Checkpoint, DirectionParts, FrozenType, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
     Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
@@ -63,7 +64,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let freeze = groups(&args.freeze, "--freeze")?;
     let train_only = groups(&args.train_only, "--train-only")?;
-    let settings = args.settings(context)?;
+    let frozen = match context.dtype() {
+        Some(DType::BF16) => FrozenType::Bf16,
+        _ => FrozenType::F32,
+    };
+    let settings = args.settings(context, frozen)?;
     let metrics = ValidMetrics::new(args)?;
     metrics.check_best(&args.best_metric)?;
 
@@ -163,7 +168,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         (_, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
         (_, None) => Checkpoint::open(base.dir())?,
     };
-    let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
+    let set = ParameterSet::read(&config, &from, trained, frozen)?;
     drop(from);
     let first_slot = set.trainable().count();
     let parents = new.as_ref().map_or_else(Vec::new, |m| m.parents().to_vec());
@@ -240,6 +245,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             label_smoothing: args.label_smoothing,
             clip_norm: (args.clip_norm > 0.0).then_some(args.clip_norm),
             grad_accum: args.grad_accum,
+            gradient_checkpointing: args.gradient_checkpointing,
             seed: context.seed,
         },
         Extras { parts, method, tasks },

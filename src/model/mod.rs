@@ -21,7 +21,7 @@ pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
 pub use layers::Noise;
 pub use m2m100::{M2m100, Teacher, TrainingLoss};
-pub use parameters::ParameterSet;
+pub use parameters::{FrozenType, ParameterSet};
 pub use ragged::Ragged;
 pub use seam::DirectionParts;
 pub use tagging::{IGNORED, TagLoss, TagWeights, Tagged};

@@ -22,7 +22,7 @@ use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
 use crate::formats::{hf, hypernet, peft};
 use crate::io::{AtomicDir, LockFile, write_bytes};
-use crate::kernels::storage::values;
+use crate::kernels::weights::{Weights, stored};
 use crate::model::{ModelConfig, ParameterSet};
 use crate::records::TrainingRecord;
 
@@ -319,7 +319,8 @@ pub struct ModelSource<'a> {
     pub carried: Option<(&'a [u8], &'a str)>,
 }
 
-/// Writes a complete model directory: weights in f32, configuration, tokenizer files.
+/// Writes a complete model directory: weights in f32 (what was kept in bf16, in bf16),
+/// configuration, tokenizer files.
 pub fn write_model(
     dir: &Path,
     source: &ModelSource<'_>,
@@ -333,11 +334,15 @@ pub fn write_model(
         .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?;
     write_bytes(&dir.join(hf::CONFIG), &text)?;
     copy_side_files(source.dir, dir)?;
-    let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
+    let guards = set.iter().map(|p| Ok((p, stored(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards
         .iter()
         .map(|(p, v)| {
-            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(v) };
+            let data = match v.weights() {
+                Weights::F32(v) => Data::F32(v),
+                Weights::Bf16(v) => Data::Bf16(v),
+            };
+            let entry = Entry { shape: p.tensor.dims().to_vec(), data };
             (p.name.to_string(), entry)
         })
         .collect();
