@@ -9,6 +9,7 @@ use super::checkpoint::{Checkpoint, parameter_shapes};
 use super::config::ModelConfig;
 use crate::autograd::Parameter;
 use crate::error::{Error, Result};
+use crate::kernels::weights::{narrowed, widened};
 
 /// How matrices that are not trained are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +93,18 @@ impl ParameterSet {
             parameters.insert(name, parameter);
         }
         Ok(Self { parameters })
+    }
+
+    /// The same with the matrices that are not trained kept in this type.
+    pub fn kept_in(mut self, frozen: FrozenType) -> Result<Self> {
+        for p in self.parameters.values_mut() {
+            let dims = p.tensor.dims().to_vec();
+            if frozen.of(&dims, p.is_trainable()) == DType::BF16 {
+                let narrow = narrowed(&widened(&p.tensor)?, &dims)?;
+                p.tensor = narrow;
+            }
+        }
+        Ok(self)
     }
 
     pub fn get(&self, name: &str) -> Result<&Parameter> {

@@ -24,4 +24,5 @@ mod pipes;
 mod score;
 mod tag;
 mod train;
+mod train_memory;
 mod translate;

@@ -281,6 +281,11 @@ impl Args {
         Ok(settings)
     }
 
+    /// Target tokens of a validation batch.
+    pub(super) fn valid_tokens(&self) -> usize {
+        self.batch_tokens.max(4096)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let positive = |flag: &str, ok: bool, what: &str| {
             if ok {
