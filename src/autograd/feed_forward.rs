@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::tape::{Tape, Value};
+use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::masked::{Backward, Block, Compact, Saved, aligned};
 use crate::kernels::storage::values;
+use crate::kernels::weights::widened;
 
 /// The parameters of a block, shapes as in [`Block`].
 #[derive(Clone)]
@@ -43,11 +44,14 @@ impl Tape {
         let FeedForwardWeights { w1, b1, w2, b2 } = weights;
         let to = [w1.source(), b1.source(), w2.source(), b2.source(), x.source()];
         Ok(self.push(y, &to, || {
-            let (x, weights, kept) = (x.tensor().clone(), weights.clone(), kept.clone());
+            // Only the gradient of `fc1.weight` needs the input.
+            let x = (to[0] != Source::Constant).then(|| x.tensor().clone());
+            let (weights, kept) = (weights.clone(), kept.clone());
             Box::new(move |incoming, back| {
-                let (x, dy) = (values(&x)?, values(incoming.tensor())?);
+                let x = x.as_ref().map(values).transpose()?;
+                let dy = values(incoming.tensor())?;
                 with_block(&weights, |block| {
-                    let saved = Saved { x: &x, h: &h, dy: &dy };
+                    let saved = Saved { x: x.as_deref().unwrap_or(&[]), h: &h, dy: &dy };
                     let b = Backward::new(block, &compact, &kept, saved);
                     back.write(to[0], &[ffn, width], |g, accumulate| b.w1(g, accumulate))?;
                     back.write(to[1], &[ffn], |g, accumulate| b.b1(g, accumulate))?;
@@ -63,7 +67,7 @@ impl Tape {
     /// the compact block cannot do (an update of low rank in the block, dropout inside it).
     pub fn keep_rows(&self, w: &Value, kept: &Arc<[u32]>) -> Result<Value> {
         let (rows, width) = w.tensor().dims2()?;
-        let masked = kept_rows(&values(w.tensor())?, rows * width, width, kept);
+        let masked = kept_rows(&widened(w.tensor())?, rows * width, width, kept);
         let to = w.source();
         Ok(self.push(Tensor::from_vec(masked, (rows, width), &Device::Cpu)?, &[to], || {
             let kept = kept.clone();
@@ -88,8 +92,8 @@ fn with_block<T>(
     weights: &FeedForwardWeights,
     f: impl FnOnce(Block<'_>) -> Result<T>,
 ) -> Result<T> {
-    let w1 = values(weights.w1.tensor())?;
-    let (b1, w2) = (values(weights.b1.tensor())?, values(weights.w2.tensor())?);
+    let w1 = widened(weights.w1.tensor())?;
+    let (b1, w2) = (values(weights.b1.tensor())?, widened(weights.w2.tensor())?);
     let b2 = values(weights.b2.tensor())?;
     let width = weights.w1.tensor().dims2()?.1;
     f(Block { w1: &w1, b1: &b1, w2: &w2, b2: &b2, width })

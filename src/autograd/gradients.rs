@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::tape::{Parameter, Source};
+use super::tape::{BackwardFn, Parameter, Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::add_in_place;
 use crate::kernels::storage::{change, uninit, values};
@@ -82,8 +82,33 @@ impl<'a> Backward<'a> {
     pub(super) fn new(num_nodes: usize, parameters: &'a mut Gradients) -> Self {
         Self { slots: (0..num_nodes).map(|_| None).collect(), parameters }
     }
-    pub(super) fn take(&mut self, node: usize) -> Option<Incoming> {
-        self.slots[node].take()
+
+    /// Runs nodes from the last to the first, whose number is given; each is dropped, with what
+    /// it keeps, when it has run.
+    pub(super) fn run(&mut self, first: usize, mut nodes: Vec<BackwardFn>) -> Result<()> {
+        while let Some(node) = nodes.pop() {
+            if let Some(incoming) = self.slots[first + nodes.len()].take() {
+                node(incoming, self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records a segment again and runs it. All nodes from `at` on have run, so its nodes take
+    /// their numbers.
+    pub(super) fn run_again(
+        &mut self,
+        at: usize,
+        incoming: Incoming,
+        segment: impl FnOnce(&Tape) -> Result<Value>,
+    ) -> Result<()> {
+        let tape = Tape::again(at);
+        let source = segment(&tape)?.source();
+        let nodes = tape.into_nodes();
+        self.slots.truncate(at);
+        self.slots.resize_with(at + nodes.len(), || None);
+        self.add_incoming(source, incoming)?;
+        self.run(at, nodes)
     }
 
     /// Adds a gradient whose storage others may hold.

@@ -9,6 +9,7 @@ use crate::kernels::dropout::{self, Dropout};
 use crate::kernels::linear::{finish, multiply};
 use crate::kernels::low_rank::Update;
 use crate::kernels::storage::{change, values};
+use crate::kernels::weights::widened;
 use crate::kernels::{elementwise, linear};
 
 /// A trained weight of an update: entry `index` of `weights` `[n]`.
@@ -86,7 +87,7 @@ impl Tape {
         }
         let (y, downs) = {
             let xv = values(x.tensor())?;
-            let mut y = multiply(&xv, &values(w.tensor())?, inp);
+            let mut y = multiply(&xv, &widened(w.tensor())?, inp);
             let thinned = (!d.is_none()).then(|| dropout::apply(&xv, d));
             let seen = thinned.as_deref().unwrap_or(&xv);
             let mut downs = Vec::with_capacity(updates.len());
@@ -164,7 +165,7 @@ impl Tape {
                 if to_x == Source::Constant {
                     return Ok(());
                 }
-                let wv = values(&w)?;
+                let wv = widened(&w)?;
                 let mut failed = Ok(());
                 back.write(to_x, &[rows, inp], |dx, accumulate| {
                     linear::grad_input(&dy, &wv, inp, dx, accumulate);

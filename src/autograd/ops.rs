@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::tape::{Tape, Value};
+use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Dropout;
+use crate::kernels::elementwise::Signs;
 use crate::kernels::storage::{change, values};
+use crate::kernels::weights::{stored, widened};
 use crate::kernels::{attention, dropout, embedding, layer_norm, linear};
 
 fn tensor(values: Vec<f32>, dims: &[usize]) -> Result<Tensor> {
@@ -44,6 +46,13 @@ impl AttentionSpec {
     }
 }
 
+/// What a map with ReLU keeps of its result.
+enum KeptOutput {
+    None,
+    Values(Tensor),
+    Signs(Signs),
+}
+
 impl Tape {
     /// `scale * weight[id] + positions[first_position + index in sentence]`: `[tokens, width]`
     /// from `weight` `[vocab, width]`.
@@ -58,7 +67,7 @@ impl Tape {
     ) -> Result<Value> {
         let (_, width) = rows_width(weight.tensor())?;
         let out = embedding::forward(
-            &values(weight.tensor())?,
+            stored(weight.tensor())?.weights(),
             &values(positions)?,
             &ids,
             offsets,
@@ -128,7 +137,7 @@ impl Tape {
             Box::new(move |incoming, back| {
                 let (xv, wv, dy) = (values(&x)?, values(&w)?, values(incoming.tensor())?);
                 let n = wv.len();
-                if to_w == super::Source::Constant && to_b == super::Source::Constant {
+                if to_w == Source::Constant && to_b == Source::Constant {
                     return back.write(to_x, &dims, |dx, accumulate| {
                         layer_norm::backward(&xv, &wv, &dy, (dx, accumulate), None);
                     });
@@ -139,7 +148,7 @@ impl Tape {
                     let parameters = Some((&mut dw[..], false, &mut db[..], false));
                     layer_norm::backward(&xv, &wv, &dy, (dx, accumulate), parameters);
                 };
-                if to_x == super::Source::Constant {
+                if to_x == Source::Constant {
                     run(&mut vec![0f32; xv.len()], false);
                 } else {
                     back.write(to_x, &dims, &mut run)?;
@@ -159,37 +168,54 @@ impl Tape {
         }
         let y = {
             let bias = b.map(|b| values(b.tensor())).transpose()?;
-            linear::forward(&values(x.tensor())?, &values(w.tensor())?, bias.as_deref(), inp, relu)
+            let w = widened(w.tensor())?;
+            linear::forward(&values(x.tensor())?, &w, bias.as_deref(), inp, relu)
         };
         let y = tensor(y, &[rows, out_dim])?;
         let (to_x, to_w) = (x.source(), w.source());
-        let to_b = b.map_or(super::Source::Constant, Value::source);
-        let kept = relu.then(|| y.clone());
+        let to_b = b.map_or(Source::Constant, Value::source);
+        let kept = match () {
+            () if !relu || !self.records(&[to_x, to_w, to_b]) => KeptOutput::None,
+            // What follows a map that is trained keeps its result anyway.
+            () if to_w != Source::Constant => KeptOutput::Values(y.clone()),
+            () => KeptOutput::Signs(Signs::of(&*values(&y)?)),
+        };
         Ok(self.push(y, &[to_x, to_w, to_b], || {
-            let (x, w) = (x.tensor().clone(), w.tensor().clone());
+            // Only the gradient of the matrix needs the input.
+            let x = (to_w != Source::Constant).then(|| x.tensor().clone());
+            let w = w.tensor().clone();
             Box::new(move |incoming, back| {
-                use super::Source::Constant;
                 let dy = if relu { incoming.into_owned()? } else { incoming.into_shared() };
-                let mut db = vec![0f32; if to_b == Constant { 0 } else { out_dim }];
-                if let Some(y) = &kept {
-                    let yv = values(y)?;
-                    let db = (to_b != Constant).then_some((&mut db[..], false));
-                    change(&dy, |dy| linear::relu_backward(dy, &yv, db, out_dim))?;
-                } else if to_b != Constant {
-                    linear::grad_bias(&values(&dy)?, &mut db, false);
+                let mut db = vec![0f32; if to_b == Source::Constant { 0 } else { out_dim }];
+                let mut summed = false;
+                match &kept {
+                    KeptOutput::None => {}
+                    KeptOutput::Signs(signs) => change(&dy, |dy| signs.relu_backward(dy))?,
+                    KeptOutput::Values(y) => {
+                        let yv = values(y)?;
+                        summed = to_b != Source::Constant;
+                        let db = summed.then_some((&mut db[..], false));
+                        change(&dy, |dy| linear::relu_backward(dy, &yv, db, out_dim))?;
+                    }
                 }
                 drop(kept);
-                if to_b != Constant {
+                if to_b != Source::Constant {
+                    if !summed {
+                        linear::grad_bias(&values(&dy)?, &mut db, false);
+                    }
                     back.add_owned(to_b, tensor(db, &[out_dim])?)?;
                 }
                 let dy = values(&dy)?;
-                if to_w != Constant {
+                if let Some(x) = x {
                     let xv = values(&x)?;
                     back.write(to_w, &[out_dim, inp], |dw, accumulate| {
                         linear::grad_weight(&dy, &xv, inp, dw, accumulate)
                     })?;
                 }
-                let wv = values(&w)?;
+                if to_x == Source::Constant {
+                    return Ok(());
+                }
+                let wv = widened(&w)?;
                 back.write(to_x, &[rows, inp], |dx, accumulate| {
                     linear::grad_input(&dy, &wv, inp, dx, accumulate)
                 })

@@ -82,47 +82,106 @@ pub fn copy_matching<'a>(
 
 pub(super) type BackwardFn = Box<dyn FnOnce(Incoming, &mut Backward<'_>) -> Result<()>>;
 
+/// What is done with operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Recorded,
+    /// Whether a result is tracked is told, but nothing is kept.
+    Traced,
+    Forgotten,
+}
+
 /// The operations of one forward pass, in order.
 pub struct Tape {
     nodes: RefCell<Vec<BackwardFn>>,
-    recording: bool,
+    /// Number of the first node: operations that are recorded anew continue the numbers of those
+    /// before them.
+    first: usize,
+    mode: Mode,
+    /// Whether segments are computed again in the backward pass.
+    checkpoints: bool,
 }
 
 impl Tape {
+    fn with(mode: Mode) -> Self {
+        Self { nodes: RefCell::new(Vec::new()), first: 0, mode, checkpoints: false }
+    }
     /// Records, for training.
     pub fn recording() -> Self {
-        Self { nodes: RefCell::new(Vec::new()), recording: true }
+        Self::with(Mode::Recorded)
+    }
+    /// The same with gradient checkpointing (Chen et al. 2016, "Training deep nets with sublinear
+    /// memory cost"): of each segment only the input is kept, and the backward pass computes it
+    /// again.
+    pub fn checkpointing() -> Self {
+        Self { checkpoints: true, ..Self::with(Mode::Recorded) }
     }
     /// Records nothing, for evaluation.
     pub fn disabled() -> Self {
-        Self { nodes: RefCell::new(Vec::new()), recording: false }
+        Self::with(Mode::Forgotten)
+    }
+    /// Records a segment again, behind the nodes that are still to be run.
+    pub(super) fn again(first: usize) -> Self {
+        Self { first, ..Self::with(Mode::Recorded) }
+    }
+    pub(super) fn into_nodes(self) -> Vec<BackwardFn> {
+        self.nodes.into_inner()
     }
 
     /// Whether a backward pass will follow.
     pub fn is_recording(&self) -> bool {
-        self.recording
+        self.mode != Mode::Forgotten
     }
 
     pub(super) fn records(&self, inputs: &[Source]) -> bool {
-        self.recording && inputs.iter().any(|s| *s != Source::Constant)
+        self.mode == Mode::Recorded && inputs.iter().any(|s| *s != Source::Constant)
     }
 
-    /// The result of an operation. `backward` is called only when an input is tracked.
+    /// The result of an operation. `backward` is called only when an input is tracked, and keeps
+    /// no more than it needs.
     pub(super) fn push(
         &self,
         tensor: Tensor,
         inputs: &[Source],
         backward: impl FnOnce() -> BackwardFn,
     ) -> Value {
-        if !self.records(inputs) {
+        if self.mode == Mode::Forgotten || inputs.iter().all(|s| *s == Source::Constant) {
             return Value::constant(tensor);
+        }
+        if self.mode == Mode::Traced {
+            return Value { tensor, source: Source::Node(usize::MAX) };
         }
         let mut nodes = self.nodes.borrow_mut();
         nodes.push(backward());
-        Value { tensor, source: Source::Node(nodes.len() - 1) }
+        Value { tensor, source: Source::Node(self.first + nodes.len() - 1) }
     }
 
-    /// How many operations are recorded.
+    /// A part of the forward pass that may be computed twice: `f` must give the same result each
+    /// time, with what `state` decides (where random streams stand) as it is at the first. With
+    /// checkpoints nothing of it is kept but what `f` holds; gradients are the same to the bit, as
+    /// the same operations run in the same order.
+    pub fn segment<S: Clone + 'static>(
+        &self,
+        state: &S,
+        f: impl FnOnce(&Tape, &S) -> Result<Value> + Clone + 'static,
+    ) -> Result<Value> {
+        if !self.checkpoints || self.mode != Mode::Recorded {
+            return f(self, state);
+        }
+        let before = state.clone();
+        let out = f.clone()(&Self::with(Mode::Traced), state)?;
+        if !out.is_tracked() {
+            return Ok(out);
+        }
+        let mut nodes = self.nodes.borrow_mut();
+        let at = self.first + nodes.len();
+        nodes.push(Box::new(move |incoming, back| {
+            back.run_again(at, incoming, |tape| f(tape, &before))
+        }));
+        Ok(Value { tensor: out.tensor, source: Source::Node(at) })
+    }
+
+    /// How many operations are recorded; a segment with checkpoints is one.
     pub fn len(&self) -> usize {
         self.nodes.borrow().len()
     }
@@ -133,16 +192,11 @@ impl Tape {
     /// Runs backward from the given gradients of values; adds the gradients of parameters to
     /// `gradients`.
     pub fn backward(self, seeds: Vec<(Value, Tensor)>, gradients: &mut Gradients) -> Result<()> {
-        let mut nodes = self.nodes.into_inner();
+        let nodes = self.into_nodes();
         let mut state = Backward::new(nodes.len(), gradients);
         for (value, gradient) in seeds {
             state.add(value.source, gradient)?;
         }
-        while let Some(node) = nodes.pop() {
-            if let Some(incoming) = state.take(nodes.len()) {
-                node(incoming, &mut state)?;
-            }
-        }
-        Ok(())
+        state.run(0, nodes)
     }
 }

@@ -31,6 +31,8 @@ fn cuda(n: usize) -> Result<Device> {
         .hint("leave `--device` out"))
 }
 
+/// `on_cpu`: the formats a command has there.
+///
 /// # Errors
 /// Usage: the command does not compute in this format.
 pub fn check_dtype(dtype: Option<Dtype>, available: &[Dtype], device: &Device) -> Result<()> {

@@ -50,7 +50,9 @@ pub struct GlobalArgs {
     #[arg(long, global = true, default_value_t = DeviceChoice::Auto)]
     pub device: DeviceChoice,
     /// Number format of the weights that `translate` computes with, `export` writes and `inspect`
-    /// measures; other commands compute in f32 [default: as they are stored]
+    /// measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not
+    /// train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic.
+    /// Other commands compute in f32
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
     /// Refuse kernels and reductions whose result may vary from run to run

@@ -68,7 +68,8 @@ impl Command {
     pub fn dtypes(&self) -> &'static [Dtype] {
         match self {
             Self::Translate(_) => &[Dtype::F32, Dtype::Bf16, Dtype::Int8],
-            Self::Train(_) | Self::Tag(_) | Self::ProfileNeurons(_) => &[Dtype::F32],
+            Self::Train(_) => &[Dtype::F32, Dtype::Bf16],
+            Self::Tag(_) | Self::ProfileNeurons(_) => &[Dtype::F32],
             _ => &[],
         }
     }

@@ -8,6 +8,7 @@ mod hyper;
 mod indexed;
 mod lora;
 mod lora_args;
+mod memory;
 mod method;
 mod observer;
 mod resume;
@@ -22,7 +23,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use crate::cli::Context;
-use crate::cli::values::refuse_two_stdin;
+use crate::cli::values::{Dtype, refuse_two_stdin};
 use crate::commands::masks::{CARRIED, LoadedMasks};
 use crate::commands::pairs::warn_about;
 use crate::error::{Error, Result};
@@ -30,17 +31,18 @@ use crate::exit::Outcome;
 use crate::formats::adapters as adapter_files;
 use crate::formats::hypernet;
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
-use crate::io::Input;
+use crate::io::{Input, available_bytes, resident_bytes};
 use crate::model::checkpoint::parameter_shapes;
-use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet};
+use crate::model::{Checkpoint, DirectionParts, FrozenType, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
     Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
-    Sampler, SamplerSettings, Session, SessionOptions, TagHead, Trainer, TrainerOptions,
-    is_trained, read_moments, trained_parameters,
+    Sampler, Session, SessionOptions, TagHead, Trainer, TrainerOptions, is_trained, read_moments,
+    trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
+use memory::MemoryPlan;
 use method::NewMethod;
 use observer::TrainObserver;
 use resume::{Identity, open_run};
@@ -66,7 +68,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let freeze = groups(&args.freeze, "--freeze")?;
     let train_only = groups(&args.train_only, "--train-only")?;
-    let settings = args.settings(context)?;
+    let frozen = match context.dtype() {
+        Some(Dtype::Bf16) => FrozenType::Bf16,
+        _ => FrozenType::F32,
+    };
+    let settings = args.settings(context, frozen)?;
     let metrics = ValidMetrics::new(args)?;
     metrics.check_best(&args.best_metric)?;
 
@@ -133,26 +139,57 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .map_err(|e| Error::bug("cannot encode the configuration").cause(e.to_string()))?,
     ));
 
+    let held = resident_bytes().unwrap_or(0);
     let new = NewMethod::create(args, context, &base, &base_sha256, &corpus)?;
     let train_base = args.adapters.base_groups(args.method)?;
-    let trained = |name: &str| match &new {
-        None => is_trained(name, &freeze, &train_only),
-        Some(_) => train_base.iter().any(|g| g.holds(name)),
+    let is_full = new.is_none();
+    let trained = |name: &str| match is_full {
+        true => is_trained(name, &freeze, &train_only),
+        false => train_base.iter().any(|g| g.holds(name)),
     };
-    let trains_base = parameter_shapes(&config).keys().any(|name| trained(name));
-    if new.is_none() && !trains_base {
+    let first_slot = parameter_shapes(&config).keys().filter(|name| trained(name)).count();
+    let trains_base = first_slot > 0;
+    if is_full && !trains_base {
         return Err(
             Error::usage("every parameter is frozen: nothing would be trained").flag("--freeze")
         );
+    }
+    let about = new.as_ref().map(|new| new.about(ParameterSet::count(&config)));
+    let mut method = match new {
+        None => None,
+        Some(new) => {
+            let name = display_name(&args.model);
+            Some(new.training(&corpus, valid.as_ref(), context, (&config, name), first_slot)?)
+        }
+    };
+    let bias = base.final_logits_bias()?;
+    let sampler_settings = memory::sampler_settings(args, context.seed);
+    let mut sampler = Sampler::new(corpus.clone(), sampler_settings);
+    let memory = MemoryPlan::new(&memory::Inputs {
+        args,
+        config: &config,
+        frozen,
+        trained: &trained,
+        method: method.as_deref(),
+        parts: &parts,
+        sampler: &sampler,
+        valid: valid.as_ref(),
+        held,
+        has_logits_bias: bias.is_some(),
+    })?;
+    if let Some(warning) = available_bytes().and_then(|n| memory.warning(n)) {
+        context.report.warning(&warning);
     }
     if context.dry_run {
         let plan = Plan {
             corpora: [("train", Some(&*corpus)), ("valid", valid.as_ref())],
             masks: masks.as_ref(),
-            method: new.as_ref(),
+            method: about.as_ref(),
+            memory: &memory,
         };
         return dry_run(args, context, &base, &plan, &trained);
     }
+    context.report.note(memory.lines().swap_remove(0));
 
     let identity = Identity {
         settings: &settings,
@@ -161,7 +198,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         base_sha256: &base_sha256,
         config_sha256: &config_sha256,
         masks_sha256: masks.as_ref().map(|m| m.sha256.as_str()),
-        method_sha256: new.as_ref().map(NewMethod::sha256),
+        method_sha256: about.as_ref().map(|a| &*a.sha256),
         num_examples: corpus.num_examples(),
     };
     let (run, resumed) = open_run(args, context, &identity)?;
@@ -171,17 +208,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         (_, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
         (_, None) => Checkpoint::open(base.dir())?,
     };
-    let set = ParameterSet::from_values(&config, trained, |name, shape| from.values(name, shape))?;
+    let set = ParameterSet::read(&config, &from, trained, frozen)?;
     drop(from);
-    let first_slot = set.trainable().count();
-    let parents = new.as_ref().map_or_else(Vec::new, |m| m.parents().to_vec());
-    let method_sha256 = new.as_ref().map(|m| m.sha256().to_string());
-    let mut method = match new {
-        None => None,
-        Some(new) => {
-            context.report.status(new.describe(set.num_values()));
-            let name = display_name(&args.model);
-            Some(new.training(&corpus, valid.as_ref(), context, (&config, name), first_slot)?)
+    let (parents, method_sha256) = match about {
+        None => (Vec::new(), None),
+        Some(about) => {
+            context.report.status(about.description);
+            (about.parents, Some(about.sha256))
         }
     };
     let slots = trained_parameters(&set, method.as_deref(), None).count();
@@ -207,18 +240,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(dir) => read_moments(dir, adam, trained_parameters(&set, method.as_deref(), head))?,
         None => Adam::new(adam, trained_parameters(&set, method.as_deref(), head)),
     };
-    let mut sampler = Sampler::new(
-        corpus.clone(),
-        SamplerSettings {
-            batch_tokens: args.batch_tokens,
-            temperature: args.temperature,
-            seed: context.seed,
-        },
-    );
     if let Some(state) = &resumed {
         sampler.restore(&state.sampler)?;
     }
-    let bias = base.final_logits_bias()?;
     let model = M2m100::new(&config, &set, bias.clone())?;
     context.report.status(format!(
         "{} parameters trained{}, {} pairs in {} directions{}",
@@ -249,6 +273,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             label_smoothing: args.label_smoothing,
             clip_norm: (args.clip_norm > 0.0).then_some(args.clip_norm),
             grad_accum: args.grad_accum,
+            gradient_checkpointing: args.gradient_checkpointing,
             seed: context.seed,
         },
         Extras { parts, method, tasks },
@@ -284,7 +309,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             patience: args.patience,
             average: args.average,
             best_metric: args.best_metric.clone(),
-            valid_tokens: args.batch_tokens.max(4096),
+            valid_tokens: args.valid_tokens(),
         },
         source: ModelSource {
             dir: base.dir(),

@@ -190,10 +190,16 @@ impl ModelFiles {
     }
     /// A tensor as f32 values of the given shape.
     pub fn f32_values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let file = self.file_of(name).ok_or_else(|| {
+        self.owner_of(name)?.f32_values(name, Some(shape))
+    }
+    /// A tensor as bf16 values of the given shape, rounded where it is stored in another type.
+    pub fn bf16_values(&self, name: &str, shape: &[usize]) -> Result<Vec<half::bf16>> {
+        self.owner_of(name)?.bf16_values(name, Some(shape))
+    }
+    fn owner_of(&self, name: &str) -> Result<&TensorFile> {
+        self.file_of(name).ok_or_else(|| {
             Error::artifact(format!("tensor `{name}` is missing"))
                 .at(self.files.first().map_or(Path::new("?"), |f| f.path()))
-        })?;
-        file.f32_values(name, Some(shape))
+        })
     }
 }

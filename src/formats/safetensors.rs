@@ -20,6 +20,7 @@ use crate::io::AtomicFile;
 /// The bytes of one tensor to be written, little-endian, row-major.
 pub enum Data<'a> {
     F32(&'a [f32]),
+    Bf16(&'a [half::bf16]),
     U8(&'a [u8]),
     U32(&'a [u32]),
     U64(&'a [u64]),
@@ -36,6 +37,7 @@ impl Data<'_> {
     fn dtype_name(&self) -> String {
         match self {
             Self::F32(_) => "F32".into(),
+            Self::Bf16(_) => "BF16".into(),
             Self::U8(_) => "U8".into(),
             Self::U32(_) => "U32".into(),
             Self::U64(_) => "U64".into(),
@@ -45,6 +47,7 @@ impl Data<'_> {
     pub fn size_bytes(&self) -> usize {
         match self {
             Self::F32(v) => v.len() * 4,
+            Self::Bf16(v) => v.len() * 2,
             Self::U8(v) => v.len(),
             Self::U32(v) => v.len() * 4,
             Self::U64(v) => v.len() * 8,
@@ -70,6 +73,7 @@ impl Data<'_> {
         }
         match self {
             Self::F32(v) => chunks(w, v, f32::to_le_bytes),
+            Self::Bf16(v) => chunks(w, v, half::bf16::to_le_bytes),
             Self::U8(v) | Self::Raw(_, v) => w.write_all(v),
             Self::U32(v) => chunks(w, v, u32::to_le_bytes),
             Self::U64(v) => chunks(w, v, u64::to_le_bytes),
@@ -154,6 +158,9 @@ impl std::ops::Deref for Bytes {
 /// A safetensors file, memory-mapped or held, whose header has been checked.
 pub struct TensorFile {
     path: PathBuf,
+    /// The same file, for reading through: what is only passed by takes no memory.
+    #[cfg(unix)]
+    file: Option<File>,
     map: Bytes,
     header: safetensors::tensor::Metadata,
     data_start: usize,
@@ -175,7 +182,10 @@ impl TensorFile {
         // SAFETY: the mapping is read only. Another process truncating the file while it is
         // mapped would be a fault of that process; our own writers replace files by renaming.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
-        Self::check(path, Bytes::Mapped(map))
+        let checked = Self::check(path, Bytes::Mapped(map))?;
+        #[cfg(unix)]
+        let checked = Self { file: Some(file), ..checked };
+        Ok(checked)
     }
 
     /// From what was read of a file; `path` names it in errors.
@@ -200,7 +210,14 @@ impl TensorFile {
                 .cause(e.to_string())
                 .hint("the file may be truncated or of another format; copy it again")
         })?;
-        Ok(Self { path: path.to_path_buf(), map, header, data_start: header_len + 8 })
+        Ok(Self {
+            path: path.to_path_buf(),
+            #[cfg(unix)]
+            file: None,
+            map,
+            header,
+            data_start: header_len + 8,
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -241,8 +258,45 @@ impl TensorFile {
         })
     }
 
+    /// Calls `f` with the bytes of a tensor, some at a time and whole values of any type each time.
+    /// They are read, not mapped: however large the tensor, no more than a piece is in memory.
+    pub fn read_through(&self, name: &str, mut f: impl FnMut(&[u8])) -> Result<()> {
+        let view = self.view(name)?;
+        #[cfg(unix)]
+        if let (Some(file), Some(info)) = (&self.file, self.header.info(name)) {
+            use std::os::unix::fs::FileExt;
+            let mut rest = view.data().len();
+            let mut at = (self.data_start + info.data_offsets.0) as u64;
+            let mut buffer = vec![0u8; rest.min(PIECE)];
+            while rest > 0 {
+                let piece = &mut buffer[..rest.min(PIECE)];
+                file.read_exact_at(piece, at).map_err(|e| Error::io("read", &self.path, e))?;
+                f(piece);
+                at += piece.len() as u64;
+                rest -= piece.len();
+            }
+            return Ok(());
+        }
+        view.data().chunks(PIECE).for_each(f);
+        Ok(())
+    }
+
     /// A tensor as f32 (from f32, f16, bf16 or f64), of the shape given when one is.
     pub fn f32_values(&self, name: &str, shape: Option<&[usize]>) -> Result<Vec<f32>> {
+        self.converted(name, shape, |v| v)
+    }
+
+    /// The same rounded to bf16, to the nearest, ties to even; what is stored in bf16 stays as it is.
+    pub fn bf16_values(&self, name: &str, shape: Option<&[usize]>) -> Result<Vec<half::bf16>> {
+        self.converted(name, shape, half::bf16::from_f32)
+    }
+
+    fn converted<T>(
+        &self,
+        name: &str,
+        shape: Option<&[usize]>,
+        to: impl Fn(f32) -> T,
+    ) -> Result<Vec<T>> {
         let view = self.view(name)?;
         if let Some(shape) = shape {
             self.check_shape(name, view.shape(), shape)?;
@@ -251,9 +305,14 @@ impl TensorFile {
         let Some(bytes) = float_bytes(dtype) else {
             return Err(self.wrong_type(name, dtype, "F32, F16, BF16 or F64"));
         };
-        let mut values = vec![0f32; view.data().len() / bytes];
-        read_floats(dtype, view.data(), &mut values);
-        Ok(values)
+        let mut out: Vec<T> = Vec::with_capacity(view.shape().iter().product());
+        let mut values = vec![0f32; PIECE.min(view.data().len()) / bytes];
+        self.read_through(name, |part| {
+            let values = &mut values[..part.len() / bytes];
+            read_floats(dtype, part, values);
+            out.extend(values.iter().map(|v| to(*v)));
+        })?;
+        Ok(out)
     }
 
     /// The error for a tensor of another type.
@@ -306,6 +365,9 @@ impl TensorFile {
             .expected(format!("{expected:?}")))
     }
 }
+
+/// Bytes read at a time.
+const PIECE: usize = 1 << 20;
 
 /// Bytes of one value of a type that [`read_floats`] reads.
 pub fn float_bytes(dtype: Dtype) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! Label-smoothed cross-entropy over a (tied) vocabulary, with its gradients, without keeping
-//! logits or probabilities: they exist for one block of rows at a time.
+//! logits or probabilities: they exist for one block of rows at a time. A matrix in bf16 is
+//! widened in tiles of a few rows.
 //!
 //! With logits `z = h Wᵀ (+ b)`, `[tokens, vocab]`, and smoothing `e`, the loss of a token is
 //! `(1 - e) * nll + e * mean over the vocabulary of -log p` in nats (Szegedy et al. 2016,
@@ -7,8 +8,10 @@
 
 use rayon::prelude::*;
 
-use super::linear;
+use super::linear::{self, Matrix, product_into};
 use super::simd::{self, sum_by};
+use super::storage::uninit;
+use super::weights::Weights;
 use crate::multiversion;
 
 /// Sums over the tokens, in nats, weighted by the token weights.
@@ -58,12 +61,86 @@ multiversion! {
 /// Logits of one block take about this much memory.
 const BLOCK_BYTES: usize = 24 << 20;
 
+/// Rows of a block, at least: each block reads the whole matrix twice, so that with fewer rows
+/// the memory would be waited for. With a vocabulary of 256,000 their logits take 125 MiB.
+const MIN_ROWS: usize = 128;
+
+/// Values of a matrix in bf16 that are widened at a time.
+const TILE: usize = 1 << 20;
+
+/// Rows whose logits exist at the same time.
+pub fn block_rows(vocab: usize) -> usize {
+    (BLOCK_BYTES / 4 / vocab.max(1)).clamp(MIN_ROWS, 4096)
+}
+
+/// Bytes of what exists beside the inputs and gradients while the loss of `tokens` is computed.
+pub fn scratch_bytes(tokens: usize, vocab: usize, width: usize, bf16: bool) -> usize {
+    let tile = if bf16 { tile_rows(width).min(vocab) * width } else { 0 };
+    4 * (block_rows(vocab).min(tokens) * vocab + tile)
+}
+
+fn tile_rows(width: usize) -> usize {
+    (TILE / width.max(1)).max(16)
+}
+
+/// Calls `f` with the first row and the values of each tile of a matrix in bf16.
+fn in_tiles(w: Weights<'_>, width: usize, mut f: impl FnMut(usize, &[f32])) {
+    let step = tile_rows(width) * width;
+    let mut scratch = uninit(step.min(w.len()));
+    for first in (0..w.len()).step_by(step) {
+        let tile = w.part(first..(first + step).min(w.len()));
+        let wide = &mut scratch[..tile.len()];
+        tile.write(wide);
+        f(first / width, wide);
+    }
+}
+
+/// `h Wᵀ (+ b)`: `[rows, vocab]`.
+fn logits(h: &[f32], w: Weights<'_>, bias: Option<&[f32]>, width: usize) -> Vec<f32> {
+    if let Weights::F32(w) = w {
+        return linear::forward(h, w, bias, width, false);
+    }
+    let (rows, vocab) = (h.len() / width, w.len() / width);
+    let mut z = uninit(rows * vocab);
+    in_tiles(w, width, |first, tile| {
+        product_into(
+            (rows, tile.len() / width, width),
+            (&mut z[first..], vocab),
+            false,
+            1.0,
+            Matrix::plain(h, width),
+            Matrix::transposed(tile, width),
+        );
+    });
+    linear::finish(&mut z, vocab, bias, false);
+    z
+}
+
+/// `dh = dz W`.
+fn grad_hidden(dz: &[f32], w: Weights<'_>, width: usize, dh: &mut [f32]) {
+    if let Weights::F32(w) = w {
+        return linear::grad_input(dz, w, width, dh, false);
+    }
+    let vocab = w.len() / width;
+    let rows = dh.len() / width;
+    in_tiles(w, width, |first, tile| {
+        product_into(
+            (rows, width, tile.len() / width),
+            (&mut *dh, width),
+            first > 0,
+            1.0,
+            Matrix::plain(&dz[first..], vocab),
+            Matrix::plain(tile, width),
+        );
+    });
+}
+
 /// What to compute the loss of.
 pub struct Inputs<'a> {
     /// `[tokens, width]`.
     pub hidden: &'a [f32],
     /// `[vocab, width]`.
-    pub weight: &'a [f32],
+    pub weight: Weights<'a>,
     /// `[vocab]`, added to the logits.
     pub bias: Option<&'a [f32]>,
     pub labels: &'a [u32],
@@ -97,12 +174,12 @@ fn run(
     let vocab = i.weight.len() / i.width;
     assert!(i.hidden.len() == i.labels.len() * i.width);
     assert!(i.labels.iter().all(|&l| (l as usize) < vocab));
-    let block = (BLOCK_BYTES / 4 / vocab).clamp(16, 4096);
+    let block = block_rows(vocab);
     let mut total = LossSums::default();
     for (b, labels) in i.labels.chunks(block).enumerate() {
         let first = b * block;
         let h = &i.hidden[first * i.width..(first + labels.len()) * i.width];
-        let mut z = linear::forward(h, i.weight, i.bias, i.width, false);
+        let mut z = logits(h, i.weight, i.bias, i.width);
         let scale = gradient.as_ref().map(|g| g.0);
         let losses: Vec<(f64, f64)> = z
             .par_chunks_exact_mut(vocab)
@@ -121,7 +198,7 @@ fn run(
         }
         if let Some((_, dh)) = &mut gradient {
             let part = &mut dh[first * i.width..(first + labels.len()) * i.width];
-            linear::grad_input(&z, i.weight, i.width, part, false);
+            grad_hidden(&z, i.weight, i.width, part);
             if let Some((dw, accumulate)) = &mut dw {
                 linear::grad_weight(&z, h, i.width, dw, *accumulate);
                 *accumulate = true;
@@ -163,7 +240,7 @@ mod tests {
             let each = ((nll.clone() * (e - 1.0)).unwrap() - (mean * e).unwrap()).unwrap();
             let inputs = Inputs {
                 hidden: &h,
-                weight: &w,
+                weight: Weights::F32(&w),
                 bias: Some(&bias),
                 labels: &labels,
                 weights: Some(&weights),
@@ -187,11 +264,44 @@ mod tests {
     }
 
     #[test]
+    fn a_matrix_in_bf16_is_used_whole() {
+        // Several tiles, the last one cut short; several blocks.
+        for (tokens, vocab, width) in [(3, 11, 5), (300, 3000, 700), (5, 65_600, 17)] {
+            let h = numbers(tokens * width, 1);
+            let rounded: Vec<half::bf16> =
+                numbers(vocab * width, 2).iter().map(|v| half::bf16::from_f32(*v)).collect();
+            let wide: Vec<f32> = rounded.iter().map(|v| v.to_f32()).collect();
+            let bias = numbers(vocab, 5);
+            let labels: Vec<u32> =
+                (0..tokens as u32).map(|i| i.wrapping_mul(7919) % vocab as u32).collect();
+            let run = |weight| {
+                let inputs = Inputs {
+                    hidden: &h,
+                    weight,
+                    bias: Some(&bias),
+                    labels: &labels,
+                    weights: None,
+                    smoothing: 0.1,
+                    width,
+                };
+                let mut dh = vec![f32::NAN; h.len()];
+                let sums = forward_backward(&inputs, 0.5, &mut dh, None);
+                assert_eq!(forward(&inputs).nll, sums.nll);
+                (sums, dh)
+            };
+            let (want, dh_want) = run(Weights::F32(&wide));
+            let (sums, dh) = run(Weights::Bf16(&rounded));
+            close(&dh, &dh_want, 1e-5);
+            assert!((sums.loss - want.loss).abs() < 1e-5 * want.loss, "{sums:?} {want:?}");
+        }
+    }
+
+    #[test]
     fn huge_logits_do_not_overflow_and_nan_shows() {
         let run = |h: f32| {
             forward(&Inputs {
                 hidden: &[h],
-                weight: &[1.0, -1.0],
+                weight: Weights::F32(&[1.0, -1.0]),
                 bias: None,
                 labels: &[0],
                 weights: None,

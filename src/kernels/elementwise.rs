@@ -1,4 +1,4 @@
-//! Sums of whole tensors, one pass each.
+//! Sums and signs of whole tensors, one pass each.
 
 use rayon::prelude::*;
 
@@ -34,4 +34,55 @@ multiversion! {
 pub fn relu_backward(g: &mut [f32], y: &[f32]) {
     assert_eq!(g.len(), y.len());
     g.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(g, y)| relu_backward_chunk(g, y));
+}
+
+/// Where values are above zero, a bit each: all that the backward of ReLU needs of its result.
+pub struct Signs {
+    bits: Vec<u8>,
+    len: usize,
+}
+
+impl Signs {
+    pub fn of(y: &[f32]) -> Self {
+        let mut bits = vec![0u8; y.len().div_ceil(8)];
+        bits.par_chunks_mut(CHUNK / 8).zip(y.par_chunks(CHUNK)).for_each(|(bits, y)| {
+            for (b, y) in bits.iter_mut().zip(y.chunks(8)) {
+                for (i, y) in y.iter().enumerate() {
+                    *b |= u8::from(*y > 0.0) << i;
+                }
+            }
+        });
+        Self { bits, len: y.len() }
+    }
+
+    /// Zeroes the gradient where ReLU gave zero.
+    pub fn relu_backward(&self, g: &mut [f32]) {
+        assert_eq!(g.len(), self.len);
+        g.par_chunks_mut(CHUNK).zip(self.bits.par_chunks(CHUNK / 8)).for_each(|(g, bits)| {
+            for (g, b) in g.chunks_mut(8).zip(bits) {
+                for (i, g) in g.iter_mut().enumerate() {
+                    *g = if b >> i & 1 == 1 { *g } else { 0.0 };
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_are_all_that_relu_needs() {
+        for n in [0, 1, 7, 8, 9, CHUNK - 1, 2 * CHUNK + 13] {
+            let at = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) % 5;
+            let special = [0.0, 1e-40, -1.0, f32::NAN, 2.0];
+            let y: Vec<f32> = (0..n).map(|i| special[at(i)]).collect();
+            let mut found: Vec<f32> = (0..n).map(|i| i as f32 + 1.0).collect();
+            let mut expected = found.clone();
+            Signs::of(&y).relu_backward(&mut found);
+            relu_backward(&mut expected, &y);
+            assert_eq!(found, expected);
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::storage::uninit;
+use super::weights::Weights;
 use crate::multiversion;
 
 /// The table `[positions, width]` for table rows `0..positions`; row `pad_id` is zero.
@@ -39,7 +40,7 @@ multiversion! {
 
 /// `scale * weight[id] + table[first_position + index in sentence]`, `[tokens, width]`.
 pub fn forward(
-    weight: &[f32],
+    weight: Weights<'_>,
     table: &[f32],
     ids: &[u32],
     offsets: &[usize],
@@ -54,15 +55,12 @@ pub fn forward(
             *p = first_position + i;
         }
     }
-    out.par_chunks_exact_mut(width).with_min_len(64).zip(ids).zip(&position).for_each(
-        |((out, &id), &p)| {
-            let id = id as usize;
-            row(
-                &weight[id * width..(id + 1) * width],
-                &table[p * width..(p + 1) * width],
-                scale,
-                out,
-            );
+    out.par_chunks_exact_mut(width).with_min_len(64).zip(ids).zip(&position).for_each_init(
+        || vec![0f32; width],
+        |scratch, ((out, &id), &p)| {
+            weight.with_row(id as usize, scratch, |weight| {
+                row(weight, &table[p * width..(p + 1) * width], scale, out);
+            });
         },
     );
     out
@@ -102,7 +100,7 @@ mod tests {
         assert_eq!(&t[4..8], [0.0; 4]);
         assert!((t[8] - 2f32.sin()).abs() < 1e-6 && (t[9] - (2e-4f32).sin()).abs() < 1e-7);
         let w = [0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0];
-        let y = forward(&w, &t, &[1, 0, 1], &[0, 2, 3], 2, 2.0, 4);
+        let y = forward(Weights::F32(&w), &t, &[1, 0, 1], &[0, 2, 3], 2, 2.0, 4);
         let want: Vec<f32> = (0..4).map(|i| 2.0 * w[4 + i] + t[8 + i]).collect();
         assert_eq!(&y[..4], want);
         assert_eq!(&y[8..], want);

@@ -134,7 +134,7 @@ impl Compact {
 /// What the backward pass starts from: input, inner values and the gradient of the result.
 #[derive(Clone, Copy)]
 pub struct Saved<'a> {
-    /// `[tokens, width]`
+    /// `[tokens, width]`; empty when the gradient of `fc1.weight` is not asked for.
     pub x: &'a [f32],
     /// `[tokens, inner]`
     pub h: &'a [f32],
@@ -163,7 +163,7 @@ impl<'a> Backward<'a> {
         let n = compact.inner;
         let mut sums = vec![0f32; block.b2.len()];
         linear::grad_bias(saved.dy, &mut sums, false);
-        let mut dz = uninit(saved.x.len() / block.width * n);
+        let mut dz = uninit(saved.dy.len() / block.b2.len().max(1) * n);
         let mut dz_sums = vec![0f32; n];
         if n > 0 {
             linear::grad_input(saved.dy, &compact.w2, n, &mut dz, false);

@@ -19,6 +19,7 @@ pub mod masked;
 pub mod packed;
 pub mod simd;
 pub mod storage;
+pub mod weights;
 
 #[cfg(test)]
 mod reference;

@@ -337,6 +337,12 @@ impl Checkpoint {
         Ok(original.as_deref() == Some(sha256) || self.sha256()? == sha256)
     }
 
+    /// The same in bf16, rounded to the nearest, ties to even.
+    pub fn bf16_values(&self, name: &str, shape: &[usize]) -> Result<Vec<half::bf16>> {
+        let stored = if name == SHARED { self.shared } else { name };
+        self.files.bf16_values(stored, shape)
+    }
+
     /// `[vocab]` added to the logits, if stored and not all zero.
     pub fn final_logits_bias(&self) -> Result<Option<Vec<f32>>> {
         if !self.files.contains(FINAL_LOGITS_BIAS) {
@@ -358,10 +364,7 @@ impl Checkpoint {
             if let Some(file) = self.files.file_of(stored) {
                 let view = file.view(stored)?;
                 hasher.update(format!("{name} {:?} {:?}\n", view.dtype(), view.shape()));
-                for part in view.data().chunks(PART_BYTES) {
-                    hasher.update(part);
-                    file.release(part);
-                }
+                file.read_through(stored, |bytes| hasher.update(bytes))?;
             }
         }
         Ok(self.sha256.get_or_init(|| provenance::hex(&hasher.finalize())).clone())

@@ -12,8 +12,9 @@ use crate::error::Result;
 use crate::kernels::dropout::Dropout;
 
 /// The random part of one forward pass: a fresh dropout mask for each place that asks, in
-/// the order of asking. Nothing is stored, so a resumed run draws the same masks.
-#[derive(Debug)]
+/// the order of asking. Nothing is stored, so a resumed run draws the same masks, and so does a
+/// clone, from where it was cloned.
+#[derive(Clone, Debug)]
 pub struct Noise {
     key: u64,
     draws: Cell<u64>,
@@ -120,8 +121,11 @@ pub(super) struct Pass<'a> {
     pub tape: &'a Tape,
     pub noise: &'a Noise,
     pub config: &'a ModelConfig,
-    pub offsets: Arc<[usize]>,
+    pub offsets: &'a Arc<[usize]>,
 }
+
+/// Encoder states with the offsets of their sentences.
+pub(super) type Memory = (Value, Arc<[usize]>);
 
 impl Attention {
     fn new(set: &ParameterSet, layer: &str, cross: bool, heads: usize) -> Result<Self> {
@@ -151,7 +155,7 @@ impl Attention {
     ) -> Result<Value> {
         let tape = pass.tape;
         let h = self.norm.forward(tape, x)?;
-        let (from, k_offsets) = memory.unwrap_or((&h, &pass.offsets));
+        let (from, k_offsets) = memory.unwrap_or((&h, pass.offsets));
         let q = self.q_proj.forward(pass, &h, parts, false)?;
         let k = self.k_proj.forward(pass, from, parts, false)?;
         let v = self.v_proj.forward(pass, from, parts, false)?;
@@ -258,7 +262,25 @@ impl Layer {
         })
     }
 
+    /// One segment of the tape: with gradient checkpointing only `x` is kept of it.
     pub(super) fn forward(
+        self: &Arc<Self>,
+        tape: &Tape,
+        noise: &Noise,
+        config: &Arc<ModelConfig>,
+        (x, offsets): (Value, &Arc<[usize]>),
+        memory: Option<&Memory>,
+        parts: &LayerParts,
+    ) -> Result<Value> {
+        let (layer, config, offsets) = (Arc::clone(self), Arc::clone(config), Arc::clone(offsets));
+        let (memory, parts) = (memory.cloned(), parts.clone());
+        tape.segment(noise, move |tape, noise| {
+            let pass = Pass { tape, noise, config: &config, offsets: &offsets };
+            layer.compute(&pass, &x, memory.as_ref().map(|(m, o)| (m, o)), &parts)
+        })
+    }
+
+    fn compute(
         &self,
         pass: &Pass<'_>,
         x: &Value,

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::checkpoint::SHARED;
 use super::config::ModelConfig;
-use super::layers::{Layer, LayerNorm, Noise, Pass};
+use super::layers::{Layer, LayerNorm, Memory, Noise};
 use super::parameters::ParameterSet;
 use super::ragged::Ragged;
 use super::seam::{DirectionParts, LayerParts};
@@ -14,6 +14,7 @@ use crate::autograd::{Gradients, Parameter, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::{self, LossSums};
 use crate::kernels::storage::{uninit, values};
+use crate::kernels::weights::{stored, widened};
 use crate::kernels::{embedding, linear};
 
 /// The loss of one batch: sums over target tokens, in nats.
@@ -25,13 +26,13 @@ pub struct TrainingLoss {
 
 /// M2M-100 with its weights.
 pub struct M2m100 {
-    config: ModelConfig,
+    config: Arc<ModelConfig>,
     shared: Parameter,
     /// `[max_len + offset, d_model]`.
     positions: Tensor,
-    encoder: Vec<Layer>,
+    encoder: Vec<Arc<Layer>>,
     encoder_norm: LayerNorm,
-    decoder: Vec<Layer>,
+    decoder: Vec<Arc<Layer>>,
     decoder_norm: LayerNorm,
     final_logits_bias: Option<Arc<[f32]>>,
 }
@@ -60,15 +61,15 @@ impl M2m100 {
             shared: set.get(SHARED)?.clone(),
             positions: Tensor::from_vec(table, (rows, config.d_model), &Device::Cpu)?,
             encoder: (0..config.encoder_layers)
-                .map(|i| Layer::encoder(set, config, i))
+                .map(|i| Layer::encoder(set, config, i).map(Arc::new))
                 .collect::<Result<_>>()?,
             encoder_norm: LayerNorm::new(set, "model.encoder.layer_norm")?,
             decoder: (0..config.decoder_layers)
-                .map(|i| Layer::decoder(set, config, i))
+                .map(|i| Layer::decoder(set, config, i).map(Arc::new))
                 .collect::<Result<_>>()?,
             decoder_norm: LayerNorm::new(set, "model.decoder.layer_norm")?,
             final_logits_bias: final_logits_bias.map(Into::into),
-            config: config.clone(),
+            config: Arc::new(config.clone()),
         })
     }
 
@@ -76,14 +77,14 @@ impl M2m100 {
         &self.config
     }
 
-    fn embed(&self, pass: &Pass<'_>, ids: &Ragged) -> Result<Value> {
+    fn embed(&self, tape: &Tape, noise: &Noise, ids: &Ragged) -> Result<Value> {
         if ids.max_len() > self.config.max_len() {
             return Err(Error::bug("sentence is longer than the position table"));
         }
         if let Some(id) = ids.ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
             return Err(Error::bug(format!("token id {id} is not in the vocabulary")));
         }
-        let x = pass.tape.embed(
+        let x = tape.embed(
             &self.shared.value(),
             &self.positions,
             ids.ids.clone(),
@@ -91,7 +92,7 @@ impl M2m100 {
             self.config.pad_token_id as usize + 1,
             self.config.embed_scale(),
         )?;
-        pass.tape.dropout(&x, pass.noise.dropout(self.config.dropout))
+        tape.dropout(&x, noise.dropout(self.config.dropout))
     }
 
     /// Encoder states `[src_tokens, d_model]`.
@@ -102,11 +103,10 @@ impl M2m100 {
         src: &Ragged,
         parts: &[LayerParts],
     ) -> Result<Value> {
-        let pass = Pass { tape, noise, config: &self.config, offsets: src.offsets.clone() };
-        let mut x = self.embed(&pass, src)?;
+        let mut x = self.embed(tape, noise, src)?;
         for (layer, parts) in self.encoder.iter().zip(parts) {
             if !noise.drops_layer(self.config.encoder_layerdrop) {
-                x = layer.forward(&pass, &x, None, parts)?;
+                x = layer.forward(tape, noise, &self.config, (x, &src.offsets), None, parts)?;
             }
         }
         self.encoder_norm.forward(tape, &x)
@@ -122,11 +122,12 @@ impl M2m100 {
         memory_offsets: &Arc<[usize]>,
         parts: &[LayerParts],
     ) -> Result<Value> {
-        let pass = Pass { tape, noise, config: &self.config, offsets: input.offsets.clone() };
-        let mut x = self.embed(&pass, input)?;
+        let memory: Memory = (memory.clone(), Arc::clone(memory_offsets));
+        let mut x = self.embed(tape, noise, input)?;
         for (layer, parts) in self.decoder.iter().zip(parts) {
             if !noise.drops_layer(self.config.decoder_layerdrop) {
-                x = layer.forward(&pass, &x, Some((memory, memory_offsets)), parts)?;
+                let at = (x, &input.offsets);
+                x = layer.forward(tape, noise, &self.config, at, Some(&memory), parts)?;
             }
         }
         self.decoder_norm.forward(tape, &x)
@@ -149,7 +150,7 @@ impl M2m100 {
         let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
         Ok(linear::forward(
             &values(h.tensor())?,
-            &values(&self.shared.tensor)?,
+            &widened(&self.shared.tensor)?,
             self.final_logits_bias.as_deref(),
             self.config.d_model,
             false,
@@ -166,7 +167,7 @@ impl M2m100 {
         let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
         let sums = cross_entropy::forward(&cross_entropy::Inputs {
             hidden: &values(h.tensor())?,
-            weight: &values(&self.shared.tensor)?,
+            weight: stored(&self.shared.tensor)?.weights(),
             bias: self.final_logits_bias.as_deref(),
             labels: &batch.labels.ids,
             weights: batch.weights,
@@ -193,10 +194,10 @@ impl M2m100 {
         let dims = h.tensor().dims().to_vec();
         let mut dh = uninit(h.tensor().elem_count());
         let sums = {
-            let (hidden, weight) = (values(h.tensor())?, values(&self.shared.tensor)?);
+            let (hidden, weight) = (values(h.tensor())?, stored(&self.shared.tensor)?);
             let inputs = cross_entropy::Inputs {
                 hidden: &hidden,
-                weight: &weight,
+                weight: weight.weights(),
                 bias: self.final_logits_bias.as_deref(),
                 labels: &batch.labels.ids,
                 weights: batch.weights,

@@ -7,6 +7,7 @@
 mod adapter;
 pub mod checkpoint;
 pub mod config;
+mod footprint;
 pub mod grow;
 pub mod inference;
 pub mod initialise;
@@ -21,9 +22,10 @@ mod tagging;
 
 pub use checkpoint::Checkpoint;
 pub use config::ModelConfig;
+pub use footprint::{BatchTokens, Footprint};
 pub use layers::Noise;
 pub use m2m100::{M2m100, Teacher, TrainingLoss};
-pub use parameters::ParameterSet;
+pub use parameters::{FrozenType, ParameterSet};
 pub use ragged::Ragged;
 pub use seam::DirectionParts;
 pub use tagging::{IGNORED, TagLoss, TagWeights, Tagged};

@@ -11,7 +11,7 @@ use crate::formats::provenance::Provenance;
 use crate::formats::safetensors::{self, Data, Entry};
 use crate::formats::{adapters, hf, hypernet, peft, placement};
 use crate::io::write_bytes;
-use crate::kernels::storage::values;
+use crate::kernels::weights::{Weights, stored};
 use crate::model::{ModelConfig, ParameterSet};
 use crate::text::Convention;
 
@@ -26,7 +26,8 @@ pub struct ModelSource<'a> {
     pub convention: Option<Convention>,
 }
 
-/// Writes a complete model directory: weights in f32, configuration, tokenizer files.
+/// Writes a complete model directory: weights in f32 (what was kept in bf16, in bf16),
+/// configuration, tokenizer files.
 pub fn write_model(
     dir: &Path,
     source: &ModelSource<'_>,
@@ -43,12 +44,15 @@ pub fn write_model(
     if let Some(convention) = source.convention {
         keep_convention(convention, dir)?;
     }
-    let guards = set.iter().map(|p| Ok((p, values(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
+    let guards = set.iter().map(|p| Ok((p, stored(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards
         .iter()
         .map(|(p, v)| {
-            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(v) };
-            (p.name.to_string(), entry)
+            let data = match v.weights() {
+                Weights::F32(v) => Data::F32(v),
+                Weights::Bf16(v) => Data::Bf16(v),
+            };
+            (p.name.to_string(), Entry { shape: p.tensor.dims().to_vec(), data })
         })
         .collect();
     if let Some(bias) = source.final_logits_bias {

@@ -8,9 +8,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::corpus::{Corpus, DirectionExamples};
+use super::corpus::{Corpus, DirectionExamples, Example};
 use super::task::Task;
 use crate::error::{Error, Result};
+use crate::model::BatchTokens;
 use crate::random::named_rng;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +66,9 @@ pub struct Sampler {
 /// Sentences sorted by length together; larger pools mean more equal lengths in a batch and
 /// less randomness in what meets what.
 const POOL: usize = 4096;
+
+/// Pools that are looked at for the largest batch: enough that no larger one is likely.
+const FIRST_POOLS: usize = 4;
 
 /// How much each lane holds: pairs of translation; with other tasks, batches.
 fn lane_sizes(corpus: &Corpus, batch_tokens: usize) -> Vec<usize> {
@@ -153,13 +157,36 @@ impl Sampler {
 
     /// The batches of one pass over a lane, decided by seed, name and number alone.
     fn batches(&self, direction: usize, epoch: u64) -> Vec<Vec<u32>> {
+        self.batches_of_pools(direction, epoch, usize::MAX)
+    }
+
+    /// Tokens of the first batches of each lane that are sorted together, of source and target:
+    /// what the largest batch of a run is told from. The number is the lane's.
+    pub fn first_batches(&self) -> impl Iterator<Item = (usize, BatchTokens)> + '_ {
+        (0..self.lanes.len()).flat_map(move |d| {
+            let lane = &self.corpus.directions[d];
+            let len = |i: u32, of: fn(&Example) -> u32| {
+                self.corpus.sentence_len(of(&lane.examples[i as usize]))
+            };
+            self.batches_of_pools(d, 0, FIRST_POOLS).into_iter().map(move |batch| {
+                let src = batch.iter().map(|&i| len(i, |e| e.src)).sum();
+                let tgt = match lane.task {
+                    Task::Tagging => 0,
+                    _ => batch.iter().map(|&i| len(i, |e| e.tgt)).sum(),
+                };
+                (d, BatchTokens { src, tgt })
+            })
+        })
+    }
+
+    fn batches_of_pools(&self, direction: usize, epoch: u64, pools: usize) -> Vec<Vec<u32>> {
         let name = &self.lanes[direction].name;
         let mut rng = named_rng(self.settings.seed, &format!("sampler/{name}/{epoch}"));
         let lane = &self.corpus.directions[direction];
         let mut order: Vec<u32> = (0..lane.examples.len() as u32).collect();
         order.shuffle(&mut rng);
         let mut batches = Vec::new();
-        for pool in order.chunks_mut(POOL) {
+        for pool in order.chunks_mut(POOL).take(pools) {
             pack(&self.corpus, lane, pool, self.settings.batch_tokens, &mut batches);
         }
         batches.shuffle(&mut rng);
@@ -275,6 +302,40 @@ mod tests {
             // Four standard deviations are at most 0.0142.
             assert!((f64::from(*drawn) / f64::from(n) - want).abs() < 0.0142, "{drawn} {want}");
         }
+    }
+
+    #[test]
+    fn the_first_batches_have_their_tokens() {
+        let corpus = Arc::new(mixture(30, 40, 50));
+        let mut sampler = Sampler::new(corpus.clone(), settings(1.0));
+        let mut told: Vec<(usize, BatchTokens)> = sampler.first_batches().collect();
+        let mut drawn = Vec::new();
+        // Every lane once through.
+        while (0..corpus.directions.len()).any(|d| {
+            drawn.iter().filter(|(l, _)| *l == d).count()
+                < told.iter().filter(|(l, _)| *l == d).count()
+        }) {
+            let plan = sampler.next_batch();
+            let lane = &corpus.directions[plan.direction];
+            let all = |of: fn(&Example) -> u32| -> usize {
+                plan.examples
+                    .iter()
+                    .map(|&i| corpus.sentence_len(of(&lane.examples[i as usize])))
+                    .sum()
+            };
+            let is_tagging = lane.task == Task::Tagging;
+            let tokens = BatchTokens {
+                src: all(|e| e.src),
+                tgt: if is_tagging { 0 } else { all(|e| e.tgt) },
+            };
+            if sampler.lanes[plan.direction].epoch == 0 {
+                drawn.push((plan.direction, tokens));
+            }
+        }
+        let key = |(d, t): &(usize, BatchTokens)| (*d, t.src, t.tgt);
+        told.sort_by_key(key);
+        drawn.sort_by_key(key);
+        assert_eq!(told, drawn);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub type Settings = BTreeMap<String, Value>;
 
 /// Settings that may differ between the starts of one run: they change neither the
 /// parameters nor the order of the data.
-pub const HARMLESS: [&str; 22] = [
+pub const HARMLESS: [&str; 23] = [
     "threads",
     "device",
     "progress",
@@ -32,6 +32,7 @@ pub const HARMLESS: [&str; 22] = [
     "dry_run",
     "dump_config",
     "dump_batches",
+    "gradient_checkpointing",
     "output",
 ];
 
@@ -77,5 +78,7 @@ mod tests {
         assert!(differences(&older, &settings(serde_json::json!({}))).is_empty());
         let on = settings(serde_json::json!({"list": [1], "switch": true}));
         assert_eq!(differences(&older, &on).len(), 2);
+        let again = settings(serde_json::json!({"gradient_checkpointing": true}));
+        assert!(differences(&older, &again).is_empty());
     }
 }

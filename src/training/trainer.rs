@@ -29,6 +29,8 @@ pub struct TrainerOptions {
     pub clip_norm: Option<f64>,
     /// Batches of one update.
     pub grad_accum: usize,
+    /// Keep the input of each layer alone and compute the layer again in the backward pass.
+    pub gradient_checkpointing: bool,
     pub seed: u64,
 }
 
@@ -206,7 +208,10 @@ impl Trainer {
         for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
             let lane = &corpus.directions[plan.direction];
             let noise = Noise::new(batch_key(self.options.seed, "dropout", step, i as u64));
-            let tape = Tape::recording();
+            let tape = match self.options.gradient_checkpointing {
+                true => Tape::checkpointing(),
+                false => Tape::recording(),
+            };
             let parts = self.parts_on(&tape, &noise, lane.task, &lane.direction)?;
             let loss = self.add_gradients(tape, batch, &parts, &noise, scale)?;
             if !loss.sums.loss.is_finite() {

@@ -27,4 +27,5 @@ mod score;
 mod tag;
 mod tokenize;
 mod train;
+mod train_memory;
 mod translate;

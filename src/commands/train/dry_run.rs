@@ -1,7 +1,8 @@
 //! `train --dry-run`: what would be trained, from what, and what it would take.
 
 use super::Args;
-use super::method::NewMethod;
+use super::memory::MemoryPlan;
+use super::method::About;
 use crate::cli::Context;
 use crate::commands::masks::LoadedMasks;
 use crate::error::Result;
@@ -14,7 +15,8 @@ use crate::training::{Corpus, Task};
 pub struct Plan<'a> {
     pub corpora: [(&'a str, Option<&'a Corpus>); 2],
     pub masks: Option<&'a LoadedMasks>,
-    pub method: Option<&'a NewMethod>,
+    pub method: Option<&'a About>,
+    pub memory: &'a MemoryPlan,
 }
 
 /// What would be trained, from what, and what it would take.
@@ -29,7 +31,7 @@ pub fn dry_run(
     let count = |f: &dyn Fn(&str) -> bool| -> usize {
         shapes.iter().filter(|(n, _)| f(n)).map(|(_, s)| s.iter().product::<usize>()).sum()
     };
-    let (all, mut trainable) = (count(&|_| true), count(trained));
+    let (all, trainable) = (count(&|_| true), count(trained));
     let mut out = crate::io::Output::stdout(false);
     let model = args.model.display();
     match trainable {
@@ -40,8 +42,7 @@ pub fn dry_run(
         out.line(&format!("masks: {}", masks.path.display()))?;
     }
     if let Some(method) = plan.method {
-        trainable += method.num_params();
-        out.line(&format!("{}: {}", method.describe(all), method.names().join(", ")))?;
+        out.line(&format!("{}: {}", method.description, method.names.join(", ")))?;
     }
     out.line(&format!("writes: {}", args.output.display()))?;
     for (what, c) in plan.corpora {
@@ -64,9 +65,9 @@ pub fn dry_run(
             out.line(&format!("  {}: {} {unit}", d.name(), d.examples.len()))?;
         }
     }
-    // Weights, gradients and two moments in f32.
-    let bytes = all * 4 + trainable * 12;
-    out.line(&format!("memory: {} MiB for weights, gradients and moments", bytes >> 20))?;
+    for line in plan.memory.lines() {
+        out.line(&line)?;
+    }
     out.flush()?;
     context.report.note("nothing was written");
     Ok(Outcome::Ok)

@@ -26,6 +26,18 @@ pub enum NewMethod {
     Hyper(Box<NewHyper>),
 }
 
+/// What is told of a method before it is trained.
+pub struct About {
+    /// Fingerprint of structure and first values.
+    pub sha256: String,
+    /// Files it was made from.
+    pub parents: Vec<Parent>,
+    /// One line for people.
+    pub description: String,
+    /// Names of adapters, or of languages with a vector.
+    pub names: Vec<String>,
+}
+
 impl AdapterTrainArgs {
     /// Parameters of the model that are trained with adapters.
     pub fn base_groups(&self, method: Method) -> Result<Vec<ParameterGroup>> {
@@ -74,25 +86,22 @@ impl NewMethod {
         })
     }
 
-    /// Fingerprint of structure and first values.
-    pub fn sha256(&self) -> &str {
-        match self {
-            Self::Lora(l) => &l.sha256,
-            Self::Adapters(a) => &a.sha256,
-            Self::Hyper(h) => &h.sha256,
+    /// What is told of it; `model_values` are the model's.
+    pub fn about(&self, model_values: usize) -> About {
+        let (sha256, parents) = match self {
+            Self::Lora(l) => (&l.sha256, &l.parents),
+            Self::Adapters(a) => (&a.sha256, &a.parents),
+            Self::Hyper(h) => (&h.sha256, &h.parents),
+        };
+        About {
+            sha256: sha256.clone(),
+            parents: parents.clone(),
+            description: self.describe(model_values),
+            names: self.names(),
         }
     }
 
-    /// Files it was made from.
-    pub fn parents(&self) -> &[Parent] {
-        match self {
-            Self::Lora(l) => &l.parents,
-            Self::Adapters(a) => &a.parents,
-            Self::Hyper(h) => &h.parents,
-        }
-    }
-
-    pub fn num_params(&self) -> usize {
+    fn num_params(&self) -> usize {
         match self {
             Self::Lora(l) => l.set.num_params(),
             Self::Adapters(a) => a.set.num_params(),
@@ -100,8 +109,7 @@ impl NewMethod {
         }
     }
 
-    /// One line for people.
-    pub fn describe(&self, model_values: usize) -> String {
+    fn describe(&self, model_values: usize) -> String {
         let num = self.num_params();
         let share = 100.0 * num as f64 / model_values.max(1) as f64;
         let of = format!("{num} parameters ({share:.2}% of the model)");
@@ -119,8 +127,7 @@ impl NewMethod {
         }
     }
 
-    /// Names of adapters, or of languages with a vector.
-    pub fn names(&self) -> Vec<String> {
+    fn names(&self) -> Vec<String> {
         match self {
             Self::Lora(l) => l.set.adapters.keys().cloned().collect(),
             Self::Adapters(a) => a.set.adapters.keys().cloned().collect(),

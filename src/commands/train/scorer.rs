@@ -9,6 +9,7 @@ use crate::decoding::{
     run as decode,
 };
 use crate::error::{Error, Result};
+use crate::kernels::weights::widened;
 use crate::model::ModelConfig;
 use crate::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
 use crate::scoring::tokenizers::TokenizerName;
@@ -77,7 +78,7 @@ impl ValidMetrics {
         Box::new(move |trainer: &Trainer| {
             let model = InferenceModel::from_source(
                 config,
-                |name, _| Ok(trainer.set.get(name)?.tensor.flatten_all()?.to_vec1::<f32>()?),
+                |name, _| Ok(widened(&trainer.set.get(name)?.tensor)?.to_vec()),
                 final_logits_bias.map(<[f32]>::to_vec),
             )?;
             let mut totals: Vec<Vec<f64>> =

@@ -146,6 +146,7 @@ fn trainer(
         },
         label_smoothing: 0.1,
         clip_norm: Some(1.0),
+        gradient_checkpointing: false,
         grad_accum: 1,
         seed: 6,
     };
