@@ -46,6 +46,9 @@ _isogloss() {
             isogloss,tag)
                 cmd="isogloss__subcmd__tag"
                 ;;
+            isogloss,tokenize)
+                cmd="isogloss__subcmd__tokenize"
+                ;;
             isogloss,train)
                 cmd="isogloss__subcmd__train"
                 ;;
@@ -82,6 +85,9 @@ _isogloss() {
             isogloss__subcmd__help,tag)
                 cmd="isogloss__subcmd__help__subcmd__tag"
                 ;;
+            isogloss__subcmd__help,tokenize)
+                cmd="isogloss__subcmd__help__subcmd__tokenize"
+                ;;
             isogloss__subcmd__help,train)
                 cmd="isogloss__subcmd__help__subcmd__train"
                 ;;
@@ -95,7 +101,7 @@ _isogloss() {
 
     case "${cmd}" in
         isogloss)
-            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help"
+            opts="-q -v -h -V --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help --version init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -126,7 +132,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -252,7 +258,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -334,7 +340,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -349,7 +355,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__gen__subcmd__adapters)
-            opts="-m -o -f -q -v -h --model --output --languages --direction --as --layout --embeddings --groups --by --allow-base-mismatch --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -o -f -q -v -h --model --output --languages --direction --as --task --layout --embeddings --groups --by --allow-base-mismatch --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -381,6 +387,10 @@ _isogloss() {
                     ;;
                 --as)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --task)
+                    COMPREPLY=($(compgen -W "translation denoising tagging" -- "${cur}"))
                     return 0
                     ;;
                 --layout)
@@ -432,7 +442,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -447,7 +457,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__help)
-            opts="init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help"
+            opts="init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,6 +597,20 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__help__subcmd__tag)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__help__subcmd__tokenize)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -784,7 +808,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -842,7 +866,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -857,7 +881,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__profile__subcmd__neurons)
-            opts="-m -o -f -q -v -h --model --output --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --unit --exclude-marks --include-padding --threshold --sums --batch-tokens --format --per-neuron --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -o -f -q -v -h --model --output --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --mark-convention --nllb-legacy-source --unit --exclude-marks --include-padding --threshold --sums --batch-tokens --format --per-neuron --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -901,6 +925,10 @@ _isogloss() {
                     ;;
                 --on-long)
                     COMPREPLY=($(compgen -W "skip cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --mark-convention)
+                    COMPREPLY=($(compgen -W "m2m100 nllb nllb-legacy small100" -- "${cur}"))
                     return 0
                     ;;
                 --unit)
@@ -948,7 +976,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1058,7 +1086,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1228,7 +1256,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1243,7 +1271,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__tag)
-            opts="-m -f -q -v -h --model --lang --on-long --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --batch-size --batch-tokens --window --summary --score-only --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --lang --on-long --mark-convention --nllb-legacy-source --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --batch-size --batch-tokens --window --summary --score-only --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1263,6 +1291,10 @@ _isogloss() {
                     ;;
                 --on-long)
                     COMPREPLY=($(compgen -W "cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --mark-convention)
+                    COMPREPLY=($(compgen -W "m2m100 nllb nllb-legacy small100" -- "${cur}"))
                     return 0
                     ;;
                 --masks)
@@ -1338,7 +1370,89 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        isogloss__subcmd__tokenize)
+            opts="-m -f -q -v -h --model --lang --tgt-lang --input-format --side --mark-convention --nllb-legacy-source --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tgt-lang)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --input-format)
+                    COMPREPLY=($(compgen -W "jsonl tsv text" -- "${cur}"))
+                    return 0
+                    ;;
+                --side)
+                    COMPREPLY=($(compgen -W "source target pieces" -- "${cur}"))
+                    return 0
+                    ;;
+                --mark-convention)
+                    COMPREPLY=($(compgen -W "m2m100 nllb nllb-legacy small100" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "text jsonl" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dtype)
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1353,7 +1467,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__train)
-            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --masks --unknown-direction --foreign-masks --lora-rank --lora-module-rank --lora-alpha --lora-init --lora-dropout --lora-index --lora-modules --lora-slice --lora-placement --lora-groups --lora-rank-by --lora-share --learn-placement --prune --prune-start --prune-duration --prune-every --prune-pool --prune-what --prune-unit --adapter-bottleneck --adapter-position --adapter-norm --adapter-affine --adapter-index --adapter-groups --adapter-share --adapter-init --train-base --hyper-hidden --hyper-size --match-params --hyper-blocks --hyper-projection --embedding-dim --layer-embedding-dim --hyper-inputs --tie-languages --shared-layer-ids --hyper-input-norm --hyper-output-norm --hyper-dropout --hyper-init --no-rescale --new-language --denoise --denoise-lang --tag --valid-denoise --valid-tag --denoise-languages --tag-languages --noise-mask --noise-drop --noise-shuffle --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -o -f -q -v -h --model --train --valid --output --method --init-from --input-format --src-lang --tgt-lang --both-directions --no-both-directions --reverse --direction --max-len --on-long --mark-convention --nllb-legacy-source --masks --unknown-direction --foreign-masks --lora-rank --lora-module-rank --lora-alpha --lora-init --lora-dropout --lora-index --lora-modules --lora-slice --lora-placement --lora-groups --lora-rank-by --lora-share --learn-placement --prune --prune-start --prune-duration --prune-every --prune-pool --prune-what --prune-unit --adapter-bottleneck --adapter-position --adapter-norm --adapter-affine --adapter-index --adapter-groups --adapter-share --adapter-init --train-base --hyper-hidden --hyper-size --match-params --hyper-blocks --hyper-projection --embedding-dim --layer-embedding-dim --hyper-inputs --tie-languages --shared-layer-ids --hyper-input-norm --hyper-output-norm --hyper-dropout --hyper-init --no-rescale --new-language --denoise --denoise-lang --tag --valid-denoise --valid-tag --denoise-languages --tag-languages --noise-mask --noise-drop --noise-shuffle --max-steps --max-epochs --max-minutes --patience --batch-tokens --grad-accum --gradient-checkpointing --temperature --lr --min-lr --lr-schedule --warmup-steps --optimizer --beta1 --beta2 --eps --weight-decay --clip-norm --label-smoothing --dropout --attention-dropout --activation-dropout --freeze --train-only --valid-every --valid-metric --valid-tokenize --valid-beam-size --valid-sentences --best-metric --save-every --keep-last --keep-best --average --log-every --log-pairs --format --dump-batches --resume --overwrite --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1413,6 +1527,10 @@ _isogloss() {
                     ;;
                 --on-long)
                     COMPREPLY=($(compgen -W "skip cut error" -- "${cur}"))
+                    return 0
+                    ;;
+                --mark-convention)
+                    COMPREPLY=($(compgen -W "m2m100 nllb nllb-legacy small100" -- "${cur}"))
                     return 0
                     ;;
                 --masks)
@@ -1796,7 +1914,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1811,7 +1929,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__translate)
-            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --mark-convention --nllb-legacy-source --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --prefix --prefix-field --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1843,6 +1961,10 @@ _isogloss() {
                     ;;
                 --max-errors)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mark-convention)
+                    COMPREPLY=($(compgen -W "m2m100 nllb nllb-legacy small100" -- "${cur}"))
                     return 0
                     ;;
                 --masks)
@@ -1901,6 +2023,14 @@ _isogloss() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prefix-field)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --n-best)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1950,7 +2080,7 @@ _isogloss() {
                     return 0
                     ;;
                 --dtype)
-                    COMPREPLY=($(compgen -W "f32 bf16 f16" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "f32 bf16 f16 int8" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -34,9 +34,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_needs_command" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_needs_command" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_needs_command" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_needs_command" -s v -l verbose -d 'Say more; twice: debug'
@@ -46,7 +47,7 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -l dry-run -d 'Check eve
 complete -c isogloss -n "__fish_isogloss_needs_command" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
 complete -c isogloss -n "__fish_isogloss_needs_command" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_needs_command" -l warnings-as-errors -d 'Fail at the end when there were warnings'
-complete -c isogloss -n "__fish_isogloss_needs_command" -s h -l help -d 'Print help'
+complete -c isogloss -n "__fish_isogloss_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_needs_command" -s V -l version -d 'Print version'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
@@ -57,7 +58,8 @@ complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "gen-adapters" -d 
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "translate" -d 'Translate text or records, in order'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "tag" -d 'Tag words, such as with their parts of speech'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "export" -d 'Write a model in another number format, or one direction\'s model, as a model directory'
+complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "tokenize" -d 'Show the tokens that a model reads for a text'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
 complete -c isogloss -n "__fish_isogloss_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s o -l output -d 'Model directory to write' -r -F
@@ -109,9 +111,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l byte-fallback -d 'Spell characters without a piece in bytes (256 entries) instead of `<unk>`'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s q -l quiet -d 'Say less; twice: errors only'
@@ -135,6 +138,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l ma
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
 cut\t'Keep the beginning'
 error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+nllb\t'As m2m100, with marks such as `deu_Latn`'
+nllb-legacy\t'The source\'s mark stands behind its end mark'
+small100\t'The source begins with the target\'s mark, the target has none'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l unit -d 'What is counted' -r -f -a "token\t'Each token position counts'
 sentence\t'Each sentence counts once, whatever the number of its tokens'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threshold -d 'A value above this is active' -r
@@ -151,13 +158,15 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l both-directions -d 'Use every pair in both directions (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l no-both-directions -d 'Use pairs only in the direction they are written'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l exclude-marks -d 'Leave out the positions of language marks'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l include-padding -d 'Count padding positions too, as the method\'s first implementation does; the counts then depend on batches'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l sums -d 'Also sum the values, for means and for `build-masks --rule activation`'
@@ -207,9 +216,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l overlap -d 'Also a `mask_overlap` record for each pair, and `layer_overlap` for each layer'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s q -l quiet -d 'Say less; twice: errors only'
@@ -241,6 +251,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-len -d '
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
 cut\t'Keep the beginning'
 error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+nllb\t'As m2m100, with marks such as `deu_Latn`'
+nllb-legacy\t'The source\'s mark stands behind its end mark'
+small100\t'The source begins with the target\'s mark, the target has none'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
 dense\t'Use all neurons'
@@ -364,19 +378,22 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l both-directions -d 'Use every pair in both directions (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-both-directions -d 'Use pairs only in the direction they are written'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l reverse -d 'Swap source and target of every pair (with `--no-both-directions`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tie-languages -d 'One table of vectors for source and target languages'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l shared-layer-ids -d 'Encoder and decoder layers of the same number share a vector, as in the published code'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-input-norm -d 'Norm of the conditioning vector'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l hyper-output-norm -d 'Norm of what the heads read'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l no-rescale -d 'Do not divide what hyper-adapters make by the root of the hidden units'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l gradient-checkpointing -d 'Keep the input of each layer alone and compute the layer again in the backward pass: much less memory, about a third more time, the same result to the bit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l log-pairs -d 'Log the loss of each direction too'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'Continue an unfinished run (the default)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
@@ -419,9 +436,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l compact -d 'Remove ranks that do nothing, as gradual pruning leaves them; changes no translation'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l merge -d 'Write a model with that LoRA merged into its weights'
@@ -440,6 +458,9 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s o -l 
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l languages -d 'Only these languages, by commas: as sources, as targets, and all their pairs' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l direction -d 'Only this direction, such as en-de; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l as -d 'A language the hyper-network has no vector of, mixed from others: pt=0.7*es+0.3*fr, pt=mean(es,fr); may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l task -d 'The task they are for; those of tagging are for the encoder alone' -r -f -a "translation\t'Text into another language'
+denoising\t'A sentence from a damaged copy of itself'
+tagging\t'A tag (such as the part of speech) for each word'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l layout -d 'How adapters lie in the directory' -r -f -a "bank\t'All in one file, `adapters.safetensors`'
 adapterhub\t'A directory in AdapterHub\'s layout for each adapter'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l embeddings -d 'Write the language vectors, their projection and their similarities into this directory' -r -F
@@ -457,9 +478,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l allow-base-mismatch -d 'Take a hyper-network that was trained on another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s q -l quiet -d 'Say less; twice: errors only'
@@ -480,6 +502,10 @@ text\t'One source sentence per line; languages by flags'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l on-long -d 'What to do with a source that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
 error\t'Stop'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-errors -d 'The same, for at most N broken lines' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+nllb\t'As m2m100, with marks such as `deu_Latn`'
+nllb-legacy\t'The source\'s mark stands behind its end mark'
+small100\t'The source begins with the target\'s mark, the target has none'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
 dense\t'Use all neurons'
@@ -499,6 +525,8 @@ true\t'As soon as there are enough finished hypotheses'
 never\t'When no running hypothesis can beat the finished ones at any length'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-repeat-ngram-size -d 'No n-gram of this size twice in a translation; 0 allows all [default: the model\'s, else 0]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l suppress-token -d 'A token id that is never chosen; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l prefix -d 'Every translation begins with this text; its tokens count in the length, with a log probability of 0, as those of a forced mark do' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l prefix-field -d 'Each translation begins with the text of this field of its record, if it has one' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l n-best -d 'Hypotheses in each record' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-size -d 'Sentences decoded at once; changes speed and memory, never a translation' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-tokens -d 'Tokens decoded at once: sources and longest possible translations' -r
@@ -515,20 +543,22 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l list-langs -d 'List the model\'s languages and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l reverse -d 'Translate each record\'s target side into its source language'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l both-directions -d 'Translate each record both ways: two records out for each one in'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l skip-bad -d 'Answer a broken line with an `error` record (an empty line in text) and go on; exit code 3'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-masks -d 'All neurons for all directions, also of a model that was trained with masks'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l merge-lora -d 'Add the updates to the weights of each direction: faster, and more memory for each'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l allow-base-mismatch -d 'Take a LoRA or adapters that were trained on another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l no-adapters -d 'Without the adapters that lie beside a model that was trained with them'
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Log probability of each token in each record'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l token-scores -d 'Id and log probability of each token in each record'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l score-given -d 'Do not search: score each record\'s reference'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l header -d 'Begin with a `header` record'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l summary -d 'End with a `summary` record'
@@ -546,6 +576,10 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s m -l model -d 
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l lang -d 'Language of records that name none' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l on-long -d 'What to do with a sentence that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
 error\t'Stop'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+nllb\t'As m2m100, with marks such as `deu_Latn`'
+nllb-legacy\t'The source\'s mark stands behind its end mark'
+small100\t'The source begins with the target\'s mark, the target has none'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
 dense\t'Use all neurons'
@@ -571,10 +605,12 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l no-masks -d 'All neurons for all languages, also of a model that was trained with masks'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l merge-lora -d 'Add the updates to the weights of each direction: faster, and more memory for each'
@@ -640,9 +676,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l lowercase -d 'BLEU of lower-cased text'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l effective-order -d 'Let BLEU stop at the longest n-gram that the hypotheses hold'
@@ -666,7 +703,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l force -d 'Re
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
-complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l direction -d 'The direction, such as `en-de`' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l direction -d 'Only this direction, such as `en-de`, by its neuron mask' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s o -l output -d 'Directory to write' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l masks -d 'Neuron masks from `build-masks`: each direction uses its own neurons' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l unknown-direction -d 'What to do for a direction without a mask [default: error, or what the model was trained with]' -r -f -a "error\t'Stop'
@@ -684,9 +721,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s q -l quiet -d 'Say less; twice: errors only'
@@ -698,6 +736,46 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dump-config
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s m -l model -d 'Model directory, or a run (its best checkpoint)' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l lang -d 'Language of texts that name none' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l tgt-lang -d 'Target language of sources, where they are marked with it (SMaLL-100) [default: the text\'s own]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l input-format -d 'Format of the input; else by extension and content' -r -f -a "jsonl\t'One JSON object per line'
+tsv\t'Tab-separated with a header line naming the fields'
+text\t'One source sentence per line; languages by flags'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l side -d 'On which side of the model the text stands' -r -f -a "source\t'As the encoder reads it, with its marks'
+target\t'As the decoder is to write it, with its marks'
+pieces\t'Without marks'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+nllb\t'As m2m100, with marks such as `deu_Latn`'
+nllb-legacy\t'The source\'s mark stands behind its end mark'
+small100\t'The source begins with the target\'s mark, the target has none'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s f -l format -d 'Shape of standard output [default: text on a terminal, else jsonl]' -r -f -a "text\t'The pieces of a text, separated by spaces'
+jsonl\t'A record a text'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l progress -d 'Progress display' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l progress-interval -d 'Seconds between progress lines when standard error is not a terminal' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l color -d 'Colour on standard error' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l seed -d 'Every random stream is derived from this number, by name' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l threads -d 'Threads to use; 0 means all' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s q -l quiet -d 'Say less; twice: errors only'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s v -l verbose -d 'Say more; twice: debug'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l force -d 'Replace an existing output'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l warnings-as-errors -d 'Fail at the end when there were warnings'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s f -l format -d 'Shape of the answer' -r -f -a "text\t'For people'
 json\t'One indented object for each path'
 jsonl\t'One object a line for each path'"
@@ -712,9 +790,10 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the computation; default: the checkpoint\'s on accelerators, f32 on the CPU' -r -f -a "f32\t''
-bf16\t''
-f16\t''"
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+bf16\t'16 bits with the range of f32; computed in f32'
+f16\t'16 bits; written by `export`, not computed with'
+int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l tensors -d 'List every tensor with type and shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l quick -d 'Read headers only: no checksums, no look at the values'
@@ -727,15 +806,16 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-confi
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l force -d 'Replace an existing output'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l warnings-as-errors -d 'Fail at the end when there were warnings'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "train" -d 'Train or fine-tune a model'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "gen-adapters" -d 'Plain adapters from a hyper-network'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "translate" -d 'Translate text or records, in order'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "tag" -d 'Tag words, such as with their parts of speech'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "export" -d 'Write one direction\'s model as a plain, smaller model directory'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
-complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "init" -d 'New model directory: tokenizer trained on the text, random weights'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "profile-neurons" -d 'Count how often each feed-forward neuron fires'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "build-masks" -d 'Choose each direction\'s neurons and measure their overlap'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "train" -d 'Train or fine-tune a model'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "prune-lora" -d 'Make a trained LoRA smaller, and see what each language needs'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "gen-adapters" -d 'Plain adapters from a hyper-network'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "translate" -d 'Translate text or records, in order'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "tag" -d 'Tag words, such as with their parts of speech'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "score" -d 'BLEU, chrF, TER by direction and group, significance, regression gate'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "export" -d 'Write a model in another number format, or one direction\'s model, as a model directory'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "tokenize" -d 'Show the tokens that a model reads for a text'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "inspect" -d 'Say what any file or directory is: model, run, tensors, tokenizer, text, scores'
+complete -c isogloss -n "__fish_isogloss_using_subcommand help; and not __fish_seen_subcommand_from init profile-neurons build-masks train prune-lora gen-adapters translate tag score export tokenize inspect help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

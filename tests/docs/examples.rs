@@ -131,6 +131,7 @@ fn sections_of_the_readme() {
         headings,
         [
             "A pipeline",
+            "Your model and mine",
             "Commands",
             "Install",
             "Try it",
