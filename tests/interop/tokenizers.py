@@ -194,8 +194,12 @@ def compare(a, table, kind, path, tokenizer, texts, langs, flags=(), side="sourc
     for i, lang in enumerate(langs):
         by_lang.setdefault(lang, []).append(i)
     for lang, indices in by_lang.items():
-        batch = [texts[i] for i in indices]
         for split in (False, True):
+            # Only text that spells a special token can be split in another way.
+            chosen = [i for i in indices if not split or any(s in texts[i] for s in special)]
+            if not chosen:
+                continue
+            batch = [texts[i] for i in chosen]
             if side == "source":
                 tokenizer.tgt_lang = tgt_lang
                 tokenizer.src_lang = lang
@@ -203,10 +207,10 @@ def compare(a, table, kind, path, tokenizer, texts, langs, flags=(), side="sourc
             else:
                 tokenizer.tgt_lang = lang
                 ids = tokenizer(text_target=batch, split_special_tokens=split, truncation=False).input_ids
-            for i, one in zip(indices, ids):
+            for i, one in zip(chosen, ids):
                 reference[i, split] = one
     for i, (text, own) in enumerate(zip(texts, ours)):
-        plain, split = reference[i, False], reference[i, True]
+        plain, split = reference[i, False], reference.get((i, True))
         ids = own["ids"]
         decoded = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         num_unk = sum(t == tokenizer.unk_token_id for t in plain)
