@@ -10,6 +10,7 @@ pub mod neuron_stats;
 pub mod neurons;
 pub mod peft;
 pub mod placement;
+mod protobuf;
 pub mod provenance;
 pub mod safetensors;
 pub mod safetensors_stream;

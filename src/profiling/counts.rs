@@ -310,6 +310,27 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_left_out_where_they_stand() {
+        for (convention, src, labels, src_weights, input_weights) in [
+            (Convention::M2m100, [7, 100, 2], &[8, 101, 102, 2][..], [0, 1, 1], &[1, 0, 1, 1][..]),
+            (Convention::NllbLegacy, [100, 2, 7], &[8, 101, 102, 2], [1, 1, 0], &[1, 0, 1, 1]),
+            (Convention::Small100, [8, 100, 2], &[101, 102, 2], [0, 1, 1], &[1, 1, 1]),
+        ] {
+            let counting = Counting { marks: false, ..Counting::default() };
+            let options = ProfileOptions { counting, sums: false, convention, batch_tokens: 64 };
+            let pair = forced_pairs(&[(&src[..], labels)], &options, 2).remove(0);
+            assert_eq!(
+                (pair.src_weights, pair.input_weights),
+                (src_weights.to_vec(), input_weights.to_vec())
+            );
+            assert_eq!(pair.input, [&[2], &labels[..labels.len() - 1]].concat());
+            let options = ProfileOptions { counting: Counting::default(), ..options };
+            let pair = forced_pairs(&[(&src[..], labels)], &options, 2).remove(0);
+            assert!(pair.src_weights.iter().chain(&pair.input_weights).all(|w| *w == 1));
+        }
+    }
+
+    #[test]
     fn batches_are_bounded_and_complete() {
         let long = [7u32; 9];
         let pairs: Vec<(&[u32], &[u32])> =

@@ -224,15 +224,15 @@ impl Vocab {
                         .found(format!("id {id}"))
                         .expected(format!("below {n}, the number of its entries"))
                 })?;
+            if ids.insert(piece.clone(), id as u32).is_some() {
+                return Err(Error::artifact("vocabulary has a piece twice").key(&*piece));
+            }
             if let Some(other) = slot {
                 return Err(Error::artifact("vocabulary has an id twice")
                     .key(&*piece)
                     .found(format!("id {id}, which `{other}` has too")));
             }
-            *slot = Some(piece.clone());
-            if ids.insert(piece.clone(), id as u32).is_some() {
-                return Err(Error::artifact("vocabulary has a piece twice").key(&*piece));
-            }
+            *slot = Some(piece);
         }
         Ok(ids)
     }

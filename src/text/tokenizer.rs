@@ -100,8 +100,9 @@ impl TextTokenizer {
             convention: Convention::M2m100,
         };
         // Marks that are spelt like their codes are those of NLLB.
-        let first = this.languages().codes().first();
-        if first.is_some_and(|code| this.id_of_piece(code).is_some()) {
+        let languages = this.languages();
+        let token = |code: &String| this.piece(languages.id_of(code).ok()?);
+        if languages.codes().first().is_some_and(|code| token(code).as_ref() == Some(code)) {
             this.convention = Convention::Nllb;
         }
         // A file whose parts do not work together fails here, not at the first sentence.

@@ -101,7 +101,8 @@ pub fn build_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::fixture::{lane, mixture};
+    use crate::text::Convention;
+    use crate::training::fixture::{lane, mixture, mixture_by};
 
     const NOISE: NoiseSettings = NoiseSettings { mask: 0.3, drop: 0.2, shuffle: 3 };
 
@@ -134,6 +135,52 @@ mod tests {
         assert_eq!(alone.src.sentence(0), b.src.sentence(7));
         assert_ne!(batch(&c, Task::Denoising, &all, 10).src, b.src);
         assert_eq!(build_batch(&c, lane, &all, None).src, b.labels);
+    }
+
+    #[test]
+    fn marks_stand_where_the_convention_has_them() {
+        let of = |convention, task| {
+            let c = mixture_by(convention, 2, 2, 2);
+            let b = batch(&c, task, &[1, 0], 1);
+            let d = &c.directions[lane(&c, task)];
+            let stored = [1, 0].map(|i: usize| {
+                let e = d.examples[i];
+                (c.sentence(e.src).to_vec(), c.sentence(e.tgt).to_vec())
+            });
+            (b, stored)
+        };
+        let moved_back = |s: &[u32]| [&s[1..], &s[..1]].concat();
+
+        let (b, stored) = of(Convention::NllbLegacy, Task::Translation);
+        for (i, (src, tgt)) in stored.iter().enumerate() {
+            assert_ne!(src[0], tgt[0]);
+            assert_eq!(b.src.sentence(i), moved_back(src));
+            assert_eq!(b.labels.sentence(i), tgt);
+        }
+        let (b, stored) = of(Convention::Small100, Task::Translation);
+        for (i, (src, tgt)) in stored.iter().enumerate() {
+            assert_eq!(b.src.sentence(i), [&tgt[..1], &src[1..]].concat());
+            assert_eq!(b.labels.sentence(i), &tgt[1..]);
+        }
+        assert_eq!(b.weight(), b.labels.num_tokens() as f64);
+
+        // Damage is done before marks are moved, so that it is the same in any convention.
+        let (plain, _) = of(Convention::M2m100, Task::Denoising);
+        let (b, _) = of(Convention::NllbLegacy, Task::Denoising);
+        assert_eq!(b.src.sentence(0), moved_back(plain.src.sentence(0)));
+
+        let (plain, _) = of(Convention::M2m100, Task::Tagging);
+        let (b, _) = of(Convention::NllbLegacy, Task::Tagging);
+        assert_eq!(b.src.sentence(1), moved_back(plain.src.sentence(1)));
+        let words = |b: &Batch| -> Vec<(u32, u16)> {
+            let tags = b.tags.iter().flatten();
+            b.src.ids.iter().copied().zip(tags.copied()).filter(|(_, t)| *t != IGNORED).collect()
+        };
+        assert_eq!((words(&b), words(&b).len()), (words(&plain), 6));
+
+        let sha256 = |c| mixture_by(c, 2, 0, 0).sha256();
+        assert_eq!(sha256(Convention::M2m100), sha256(Convention::Nllb));
+        assert_ne!(sha256(Convention::M2m100), sha256(Convention::Small100));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::io::Input;
 use crate::model::initialise::{InitMethod, initial_values};
 use crate::model::{M2m100, ModelConfig, ParameterSet};
 use crate::records::ReadOptions;
-use crate::text::{CorpusSample, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer};
+use crate::text::{
+    Convention, CorpusSample, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer,
+};
 
 pub const VOCAB: usize = 90;
 
@@ -88,8 +90,13 @@ pub fn text_options() -> TextOptions {
 /// Text of all three tasks, in the given numbers of sentences: en-de and de-en, denoising of fi,
 /// tagging of en.
 pub fn mixture(pairs: usize, texts: usize, tagged: usize) -> Corpus {
+    mixture_by(Convention::M2m100, pairs, texts, tagged)
+}
+
+/// The same with marks in other places.
+pub fn mixture_by(convention: Convention, pairs: usize, texts: usize, tagged: usize) -> Corpus {
     let dir = tempfile::tempdir().unwrap();
-    let tokenizer = tokenizer();
+    let tokenizer = tokenizer().with_convention(convention);
     let mut corpus = Corpus::empty();
     if pairs > 0 {
         let line = r#"{"src_lang":"en","tgt_lang":"de","src":"the cat","tgt":"die katze"}"#;

@@ -183,7 +183,7 @@ fn faults_name_file_and_key() {
         (same.replacen("<unk>", "<oov>", 1), ["vocab.json", "`<unk>`"]),
         (same.replacen("</s>", "<eos>", 1), ["eos_token_id", "`</s>`"]),
         (same.replacen("<pad>", "<p>", 1), ["pad_token_id", "`<pad>`"]),
-        (same.replacen('{', "{\"<s>\": 0, ", 1), ["vocab.json", "have a gap"]),
+        (same.replacen('{', "{\"<s>\": 0, ", 1), ["`<s>`", "piece twice"]),
         (format!("{{\"zz\": {n}, \"zz\": {}, {}", n + 1, &same[1..]), ["`zz`", "piece twice"]),
         ("[]".into(), ["vocab.json", "from pieces to ids"]),
         ("{}".into(), ["vocab.json", "eos_token_id"]),

@@ -112,6 +112,10 @@ pub fn char_len(text: &[u8]) -> usize {
     len.min(text.len())
 }
 
+/// Bytes of a replacement; the longest of `nmt_nfkc` has 33. More would let a small file turn a text
+/// into any amount of memory.
+const MAX_REPLACEMENT: usize = 255;
+
 /// Replacements as a double array over their keys (darts-clone: `darts.h`), and their texts, each
 /// ended by a zero byte.
 struct Charsmap {
@@ -133,6 +137,9 @@ impl Charsmap {
             return Err(fault(&format!("an array of {size} bytes in {}", rest.len())));
         }
         let (units, texts) = rest.split_at(size);
+        if let Some(long) = texts.split(|b| *b == 0).find(|t| t.len() > MAX_REPLACEMENT) {
+            return Err(fault(&format!("a replacement of {} bytes", long.len())));
+        }
         let (units, _) = units.as_chunks();
         Ok(Self {
             units: units.iter().map(|u| u32::from_le_bytes(*u)).collect(),

@@ -48,3 +48,25 @@ fn pieces_ids_and_text_are_those_of_the_reference() {
     assert!(golden.lines().count() > 500);
     assert!(wrong.is_empty(), "{} lines\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn damaged_replacements_are_refused() {
+    let path = format!("{DIR}/bpe.model");
+    let mut model = SentencePieceModel::read(path.as_ref()).unwrap();
+    let good = model.normalizer.precompiled_charsmap.clone();
+    let mut fault = |blob: &[u8]| {
+        model.normalizer.precompiled_charsmap = blob.to_vec();
+        let e = SentencePiece::new(&model).err().unwrap().to_string();
+        assert!(e.contains("precompiled_charsmap"), "{e}");
+        e
+    };
+    for cut in [1, 3, 4, 8, good.len() / 4] {
+        fault(&good[..cut]);
+    }
+    for size in [0, 3, u32::MAX] {
+        fault(&[&size.to_le_bytes()[..], &good[4..]].concat());
+    }
+    assert!(fault(&[&good[..], &[b'a'; 256]].concat()).contains("of 256 bytes"));
+    model.normalizer.precompiled_charsmap = [&good[..], &[b'a'; 255]].concat();
+    assert!(SentencePiece::new(&model).is_ok());
+}
