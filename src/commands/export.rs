@@ -12,7 +12,6 @@ use crate::commands::adapters::refuse_beside;
 use crate::commands::masks::{CARRIED, MaskArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
-use crate::formats::hf;
 use crate::formats::neurons::split_pair;
 use crate::formats::provenance::{Parent, Provenance, display_name};
 use crate::io::{AtomicDir, Output, refuse_existing, write_bytes};
@@ -23,7 +22,7 @@ use crate::model::rounding::{StoredFormat, rounding_cost};
 use crate::model::{Checkpoint, ParameterSet};
 use crate::text::TextTokenizer;
 use crate::training::{ModelSource, write_model};
-use write::write_rounded;
+use write::{weights_file, write_rounded};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -37,7 +36,7 @@ pub enum OutputFormat {
 ///
 /// With `--dtype` the weights are written as f32, bf16 or f16 in the published layout, which any
 /// program reads that reads M2M-100, or as int8: integers with a scale for each row, a quarter of
-/// the size, which `isogloss translate` computes with as they are. Biases and norms stay f32. A
+/// the size, which only `isogloss translate` reads, and computes with as they are. Biases and norms stay f32. A
 /// model stored in bf16 or int8 translates as the original does with the same `--dtype`.
 ///
 /// With `--direction` the model keeps the neurons of the direction's mask and folds what the
@@ -140,7 +139,7 @@ fn whole(args: &Args, format: StoredFormat, context: &Context) -> Result<Outcome
         write_bytes(&dir.path().join(CARRIED), &bytes)?;
     }
     dir.commit(context.force)?;
-    let written = args.output.join(hf::WEIGHTS);
+    let written = args.output.join(weights_file(format));
     let after = std::fs::metadata(&written).map_err(|e| Error::io("read", &written, e))?.len();
     let asked = args.format.map(|f| f == OutputFormat::Jsonl);
     if context.json || Output::wants_records(asked) {
@@ -152,7 +151,7 @@ fn whole(args: &Args, format: StoredFormat, context: &Context) -> Result<Outcome
     } else {
         let error = cost["relative_error"].as_f64().unwrap_or_default() * 100.0;
         out.line(&format!("weights: {after} bytes of {before}, in {}", format.name()))?;
-        out.line(&format!("rounding: {error:.3} % of the weights (root mean square)"))?;
+        out.line(&format!("rounding error: {error:.3} % of the weights (root mean squares)"))?;
     }
     out.flush()?;
     Ok(Outcome::Ok)

@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 pub const CONFIG: &str = "config.json";
 pub const GENERATION_CONFIG: &str = "generation_config.json";
 pub const WEIGHTS: &str = "model.safetensors";
+/// Of a model in int8. Not under the published name: another program would take the integers for
+/// weights and leave out their scales.
+pub const WEIGHTS_INT8: &str = "model.int8.safetensors";
 pub const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 pub const TOKENIZER: &str = "tokenizer.json";
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -115,13 +118,18 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
+    /// The one file with all weights.
+    pub fn open_single(path: &Path) -> Result<Self> {
+        let file = TensorFile::open(path)?;
+        let owner = file.names().into_iter().map(|n| (n, 0)).collect();
+        Ok(Self { files: vec![file], owner })
+    }
+
     pub fn open(dir: &Path) -> Result<Self> {
         let single = dir.join(WEIGHTS);
         let index = dir.join(WEIGHTS_INDEX);
         if single.is_file() {
-            let file = TensorFile::open(&single)?;
-            let owner = file.names().into_iter().map(|n| (n, 0)).collect();
-            return Ok(Self { files: vec![file], owner });
+            return Self::open_single(&single);
         }
         if index.is_file() {
             return Self::open_shards(dir, &index);

@@ -171,7 +171,10 @@ impl Checkpoint {
                 .found(found)
                 .expected(format!("`{INT8}`"))
         })?;
-        let files = ModelFiles::open(&dir)?;
+        let files = match is_int8 {
+            true => ModelFiles::open_single(&dir.join(hf::WEIGHTS_INT8))?,
+            false => ModelFiles::open(&dir)?,
+        };
         let shared = Self::check(&files, &config, &dir, is_int8)?;
         Ok(Self { dir, config, files, shared, sha256: OnceLock::new(), is_int8 })
     }

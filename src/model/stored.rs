@@ -1,9 +1,9 @@
 //! Weights as they are stored: matrices read row by row from the memory map, and models in int8.
 //!
-//! A model in int8 is a model directory of the published layout but for its matrices: each is a
-//! tensor of type I8 under its own name, values in -127..=127, beside `NAME.scale`, F32 `[rows]`.
-//! A weight is its integer times the scale of its row. `config.json` says so under
-//! [`QUANTIZATION`]. All other tensors are as ever.
+//! A model in int8 is a model directory of the published layout but for its weights, which are in
+//! `model.int8.safetensors`: each matrix is a tensor of type I8 under its own name, values in
+//! -127..=127, beside `NAME.scale`, F32 `[rows]`. A weight is its integer times the scale of its
+//! row. All other tensors are as ever. `config.json` says so under [`QUANTIZATION`].
 
 use std::ops::Range;
 

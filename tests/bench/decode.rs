@@ -1,8 +1,8 @@
 //! Times decoding from token ids.
 //!
 //! Without arguments a random model is made and some batch and beam sizes are timed. With
-//! `-- --serve MODEL` it answers requests on standard input, so that a driver
-//! (`tests/bench/translate_peers.py`) can take turns with another system: one JSON object a line,
+//! `-- --serve MODEL [bf16|int8]` it answers requests on standard input, so that a driver
+//! (`tests/bench/translate_peers.py`, `first_translation.py`) can take turns with another system: one JSON object a line,
 //! `{"sources": [[...]], "batch": 16, "beam": 5, "tokens": 32, "threads": 2}`; the answer is a line of JSON with
 //! `seconds`. Every hypothesis gets exactly `tokens` tokens.
 
@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
+use isogloss::kernels::infer::simd::Isa;
+use isogloss::kernels::packed::WeightFormat;
 use isogloss::model::Checkpoint;
 use isogloss::model::inference::InferenceModel;
 
@@ -21,9 +23,10 @@ fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     match args.as_slice() {
-        [flag, dir] if flag == "--serve" => serve(Path::new(dir)),
+        [flag, dir] if flag == "--serve" => serve(Path::new(dir), None),
+        [flag, dir, format] if flag == "--serve" => serve(Path::new(dir), Some(format)),
         [] => measure(threads),
-        _ => Err("usage: decode [--serve MODEL]".into()),
+        _ => Err("usage: decode [--serve MODEL [f32|bf16|int8]]".into()),
     }
 }
 
@@ -64,8 +67,16 @@ fn decode(
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn serve(dir: &Path) -> Result<(), Failure> {
-    let model = InferenceModel::from_checkpoint(&Checkpoint::open(dir)?)?;
+fn serve(dir: &Path, format: Option<&String>) -> Result<(), Failure> {
+    let checkpoint = Checkpoint::open_any(dir)?;
+    let format = match format.map(String::as_str) {
+        None => checkpoint.weight_format()?,
+        Some("f32") => WeightFormat::F32,
+        Some("bf16") => WeightFormat::Bf16,
+        Some("int8") => WeightFormat::Int8,
+        Some(other) => return Err(format!("no format `{other}`").into()),
+    };
+    let model = InferenceModel::with_format(&checkpoint, Isa::detect(), format)?;
     let mut out = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let request: serde_json::Value = serde_json::from_str(&line?)?;

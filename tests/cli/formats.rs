@@ -153,8 +153,8 @@ fn what_was_trained_on_the_original_fits_its_copies() {
         "model",
         "--method",
         "lora",
-        "--rank",
-        "2",
+        "--warmup-steps",
+        "1",
         "--train",
         "train.jsonl",
         "--max-steps",
@@ -304,7 +304,7 @@ fn other_commands_refuse_what_they_cannot_do() {
     for (args, code, says) in [
         (vec!["profile-neurons", "-m", "int8", "-o", "s", "dev.jsonl"], 4, "only translates"),
         (vec!["export", "-m", "int8", "--dtype", "f32", "-o", "x"], 4, "only translates"),
-        (vec!["init", "--from", "int8", "-o", "x", "train.jsonl"], 4, "only translates"),
+        (vec!["init", "--from", "int8", "--new-language", "ee=bb", "-o", "x"], 4, "only translates"),
         (
             vec!["train", "-m", "model", "--train", "train.jsonl", "--dtype", "int8", "-o", "x"],
             2,

@@ -81,10 +81,18 @@ pub fn write_rounded(
         let entry = Entry { shape: vec![1, bias.len()], data: Data::F32(bias) };
         entries.insert(FINAL_LOGITS_BIAS.into(), entry);
     }
-    let written = file::write(&dir.join(hf::WEIGHTS), &entries, metadata, true);
+    let written = file::write(&dir.join(weights_file(format)), &entries, metadata, true);
     match failure.take() {
         Some(e) => Err(e),
         None => written,
+    }
+}
+
+/// The name of the file of weights.
+pub fn weights_file(format: StoredFormat) -> &'static str {
+    match format {
+        StoredFormat::Int8 => hf::WEIGHTS_INT8,
+        _ => hf::WEIGHTS,
     }
 }
 
