@@ -40,8 +40,6 @@ struct LayerCost {
     highest: usize,
     /// Whether a gradient leads back through the layer's output.
     tracked: bool,
-    /// Whether the encoder states are kept.
-    keeps_memory: bool,
 }
 
 /// What a map does to what leads into it.
@@ -81,8 +79,8 @@ impl Footprint<'_> {
             0 => Vec::new(),
             n => self.side("decoder", &parts.decoder, n, Some((tokens.src, states)), embedding).0,
         };
-        let keeps_memory = decoder.iter().any(|l| l.keeps_memory) || tokens.tgt > 0;
-        kept += if keeps_memory { tokens.src * d } else { 0 };
+        // All layers of the decoder read the encoder states.
+        kept += if tokens.tgt > 0 { tokens.src * d } else { 0 };
         let rows = |is_decoder: bool| if is_decoder { tokens.tgt } else { tokens.src };
         let mut peak = 0;
         for (l, is_decoder) in
@@ -231,7 +229,6 @@ impl LayerShape<'_> {
         let attends = q.tracked || k.tracked || v.tracked;
         let o = self.map(&format!("{name}.out_proj"), n, attends);
         let of_keys = k.needs_input || v.needs_input;
-        cost.keeps_memory |= cross && of_keys;
         if h {
             cost.kept += n * d;
         }
