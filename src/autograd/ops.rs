@@ -174,11 +174,13 @@ impl Tape {
         let y = tensor(y, &[rows, out_dim])?;
         let (to_x, to_w) = (x.source(), w.source());
         let to_b = b.map_or(Source::Constant, Value::source);
-        let kept = match () {
-            () if !relu || !self.records(&[to_x, to_w, to_b]) => KeptOutput::None,
+        let kept = if !relu || !self.records(&[to_x, to_w, to_b]) {
+            KeptOutput::None
+        } else if to_w != Source::Constant {
             // What follows a map that is trained keeps its result anyway.
-            () if to_w != Source::Constant => KeptOutput::Values(y.clone()),
-            () => KeptOutput::Signs(Signs::of(&*values(&y)?)),
+            KeptOutput::Values(y.clone())
+        } else {
+            KeptOutput::Signs(Signs::of(&values(&y)?))
         };
         Ok(self.push(y, &[to_x, to_w, to_b], || {
             // Only the gradient of the matrix needs the input.

@@ -35,12 +35,11 @@ struct LayerCost {
     input: usize,
     /// For a while in the forward pass, beyond what is kept.
     forward: usize,
-    /// For a while in the backward pass.
-    backward: usize,
+    /// The highest point of the backward pass, what is kept until then included; parts of the
+    /// layer that have run keep nothing any more.
+    highest: usize,
     /// Whether a gradient leads back through the layer's output.
     tracked: bool,
-    /// Whether the encoder states are kept.
-    keeps_memory: bool,
 }
 
 /// What a map does to what leads into it.
@@ -80,8 +79,8 @@ impl Footprint<'_> {
             0 => Vec::new(),
             n => self.side("decoder", &parts.decoder, n, Some((tokens.src, states)), embedding).0,
         };
-        let keeps_memory = decoder.iter().any(|l| l.keeps_memory) || tokens.tgt > 0;
-        kept += if keeps_memory { tokens.src * d } else { 0 };
+        // All layers of the decoder read the encoder states.
+        kept += if tokens.tgt > 0 { tokens.src * d } else { 0 };
         let rows = |is_decoder: bool| if is_decoder { tokens.tgt } else { tokens.src };
         let mut peak = 0;
         for (l, is_decoder) in
@@ -103,15 +102,16 @@ impl Footprint<'_> {
         };
         peak = peak.max(kept + 2 * tail * d + loss);
         // The backward pass frees what it has used, layer by layer, from the last one on.
+        kept -= tail * d;
         let of_states = if tokens.tgt > 0 && states { tokens.src * d } else { 0 };
         for (l, is_decoder) in
             decoder.iter().rev().map(|l| (l, true)).chain(encoder.iter().rev().map(|l| (l, false)))
         {
-            let again = if self.checkpoints { l.kept } else { 0 };
-            if l.tracked {
-                peak = peak.max(kept + again + l.backward + of_states + rows(is_decoder) * d);
-            }
             kept -= if self.checkpoints { l.input } else { l.kept };
+            if l.tracked {
+                // The gradient that comes in waits for the residual connection.
+                peak = peak.max(kept + l.highest + of_states + rows(is_decoder) * d);
+            }
         }
         4 * (peak + self.widened())
     }
@@ -212,7 +212,7 @@ impl LayerShape<'_> {
             }
         }
         cost.forward = cost.forward.max(inner + 3 * self.rows * d);
-        cost.backward = cost.backward.max(2 * inner + 4 * self.rows * d);
+        cost.highest = cost.highest.max(cost.kept + 2 * inner + 2 * self.rows * d);
         tracked
     }
 
@@ -229,7 +229,6 @@ impl LayerShape<'_> {
         let attends = q.tracked || k.tracked || v.tracked;
         let o = self.map(&format!("{name}.out_proj"), n, attends);
         let of_keys = k.needs_input || v.needs_input;
-        cost.keeps_memory |= cross && of_keys;
         if h {
             cost.kept += n * d;
         }
@@ -245,7 +244,7 @@ impl LayerShape<'_> {
         cost.kept += q.downs + k.downs + v.downs + o.downs;
         let copies = self.thinned(&format!("{name}.q_proj"), n, d);
         cost.forward = cost.forward.max(4 * n * d + 2 * keys * d);
-        cost.backward = cost.backward.max(4 * n * d + 3 * keys * d + copies);
+        cost.highest = cost.highest.max(cost.kept + 2 * n * d + 2 * keys * d + copies);
         let at = if cross { Position::CrossAttention } else { Position::Attention };
         self.adapter(at, x || o.tracked, cost)
     }
@@ -269,7 +268,8 @@ impl LayerShape<'_> {
                 cost.kept += block + n * kept + if fc1.needs_input { n * d } else { 0 };
             }
             cost.forward = cost.forward.max(block + n * (kept + 3 * d));
-            cost.backward = cost.backward.max(n * (kept + 4 * d) + kept * d);
+            let part = if fc1.needs_input { kept * d } else { 0 };
+            cost.highest = cost.highest.max(cost.kept + n * (kept + d) + part);
             return self.adapter(Position::FeedForward, x || fc2.tracked, cost);
         }
         if fc1.needs_input {
@@ -283,10 +283,14 @@ impl LayerShape<'_> {
             cost.kept += inner;
         }
         cost.kept += fc1.downs + fc2.downs;
+        // A masked copy of `fc1.weight`, which the backward pass needs too.
         let masked = if mask.is_some() { self.ffn * d } else { 0 };
+        if fc1.tracked {
+            cost.kept += masked;
+        }
         let copies = self.thinned("fc2", n, self.ffn).max(self.thinned("fc1", n, d));
         cost.forward = cost.forward.max(3 * n * d + inner + masked + copies / 2);
-        cost.backward = cost.backward.max(4 * n * d + inner + masked + copies);
+        cost.highest = cost.highest.max(cost.kept + n * d + inner + copies);
         self.adapter(Position::FeedForward, x || fc2.tracked, cost)
     }
 
@@ -300,7 +304,7 @@ impl LayerShape<'_> {
         cost.tracked = self.adapter(Position::Layer, tracked, &mut cost);
         cost.input = if cost.tracked { self.rows * self.of.config.d_model } else { 0 };
         if !cost.tracked {
-            cost.kept = 0;
+            (cost.kept, cost.highest) = (0, 0);
         }
         cost
     }

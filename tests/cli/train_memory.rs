@@ -44,8 +44,8 @@ fn losses(t: &Sandbox, run: &str) -> Vec<f64> {
 const METHODS: [(&str, &str); 5] = [
     ("lora", "--method lora --lora-rank 4 --lora-dropout 0.1"),
     ("gates", "--method lora --learn-placement layer"),
-    ("adapters", "--method adapters --bottleneck 8"),
-    ("hyper", "--method hyper-adapters --bottleneck 8"),
+    ("adapters", "--method adapters --adapter-bottleneck 8"),
+    ("hyper", "--method hyper-adapters --adapter-bottleneck 8"),
     ("masked", "--method full --masks masks.safetensors"),
 ];
 
@@ -143,7 +143,8 @@ fn number_formats_it_has_not() {
     let run = train(&t, "r", "--max-steps 1 --dtype f16").run();
     run.code(2).says("`f16` is not available on the CPU").says("`f32` or `bf16`");
     assert!(!t.exists("r"));
-    let run = t.isogloss(words("tag -m model --dtype bf16 dev.jsonl")).run();
+    let line = "profile-neurons -m model -o s.safetensors --dtype bf16 dev.jsonl";
+    let run = t.isogloss(words(line)).run();
     run.code(2).says("`bf16` is not available on the CPU");
 }
 
@@ -175,7 +176,7 @@ fn the_plan_tells_the_memory() {
     let (f32, bf16) = (plan(&t, lora), plan(&t, &format!("{lora} --dtype bf16")));
     let (wide, narrow) = (f32["frozen weights in f32"], bf16["frozen weights in bf16"]);
     assert!(wide > 50 && narrow.abs_diff(wide / 2) <= 2, "{f32:?} {bf16:?}");
-    assert_eq!(f32["their moments"], 2 * f32["their gradients"]);
+    assert!(f32["their moments"].abs_diff(2 * f32["their gradients"]) <= 1, "rounding");
     let activations = |p: &BTreeMap<String, u64>| {
         *p.iter().find(|(k, _)| k.starts_with("activations of ")).unwrap().1
     };

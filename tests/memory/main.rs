@@ -112,6 +112,7 @@ fn config() -> ModelConfig {
         "decoder_layers": 3, "encoder_ffn_dim": 384, "decoder_ffn_dim": 288,
         "encoder_attention_heads": 4, "decoder_attention_heads": 4,
         "max_position_embeddings": 64, "dropout": 0.1, "attention_dropout": 0.1,
+        "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0,
     }))
     .unwrap()
 }
