@@ -137,7 +137,7 @@ $(AD)/exported.txt: $(AD)/bank $(DATA)/main/test.jsonl merged-lines.sh | $(ISOGL
 
 # Together with a model from scratch, as the paper trains them.
 AS := $(AD)/scratch
-SCRATCH_STEPS ?= 150
+SCRATCH_STEPS ?= 400
 SCRATCH_LR ?= 1e-3
 SCRATCH_RUNS := dense stored hyper-1 raw-1
 scratch_flags_dense :=

@@ -68,16 +68,15 @@ pub fn load(
     let files = LoraFiles::read(&dir, &linear_shapes(&checkpoint.config))?;
     if let Some(base) = files.base_model_sha256()
         && !any_base
+        && !checkpoint.stands_for(base)?
     {
-        if !checkpoint.stands_for(base)? {
-            let own = checkpoint.sha256()?;
-            return Err(Error::artifact("the LoRA was trained on another model")
-                .at(&dir)
-                .found(short(base))
-                .expected(format!("{} ({})", short(&own), checkpoint.dir().display()))
-                .hint("pass the model it was trained on with `-m`")
-                .hint("`--allow-base-mismatch` takes it as it is"));
-        }
+        let own = checkpoint.sha256()?;
+        return Err(Error::artifact("the LoRA was trained on another model")
+            .at(&dir)
+            .found(short(base))
+            .expected(format!("{} ({})", short(&own), checkpoint.dir().display()))
+            .hint("pass the model it was trained on with `-m`")
+            .hint("`--allow-base-mismatch` takes it as it is"));
     }
     let mut hasher = Sha256::new();
     for (name, adapter) in &files.adapters {

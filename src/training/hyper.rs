@@ -15,6 +15,7 @@ use crate::formats::provenance::Provenance;
 use crate::kernels::storage::values;
 use crate::methods::hyper::HyperNetwork;
 use crate::model::{DirectionParts, Noise};
+use crate::records::LoraPrune;
 use crate::text::Direction;
 
 pub struct HyperTraining {
@@ -68,6 +69,12 @@ impl TrainedParts for HyperTraining {
         let langs = (direction.src_lang.as_str(), direction.tgt_lang.as_str());
         parts.add(self.network.parts_for(tape, noise, task.name(), langs, task.sides())?);
         Ok(())
+    }
+
+    /// What ran before was no part of an update.
+    fn begin_step(&mut self, _step: u64) -> Result<Option<LoraPrune>> {
+        self.ran.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(None)
     }
 
     /// Counts the updates of each vector, and remembers which sides had any: what had none is never

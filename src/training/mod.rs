@@ -33,7 +33,7 @@ pub use lora::{LEARNED, LoraTraining};
 pub use model_dir::{ModelSource, copy_side_files, write_model};
 pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
-pub use parts::{TrainedParts, uses_of};
+pub use parts::{TrainedParts, add_recorded, uses_of};
 pub use run_dir::{Best, Content, RunDir, RunState, read_moments, read_state};
 pub use sampler::{BatchPlan, Sampler, SamplerSettings, SamplerState};
 pub use schedule::{LrSchedule, ScheduleKind};

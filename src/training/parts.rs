@@ -101,6 +101,16 @@ pub fn uses_of(
     }
 }
 
+/// What a method does to a direction, with the operations that lead there, to be measured.
+pub fn add_recorded(
+    method: &dyn TrainedParts,
+    task: Task,
+    direction: &Direction,
+    parts: &mut DirectionParts,
+) -> Result<()> {
+    method.add_parts(&Tape::recording(), &Noise::none(), task, direction, parts)
+}
+
 /// Gives parameters gradient slots from `first` on, in this order.
 pub fn number<'a>(parameters: impl Iterator<Item = &'a mut Parameter>, first: usize) {
     for (slot, p) in (first..).zip(parameters) {

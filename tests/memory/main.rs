@@ -55,7 +55,7 @@ fn an_operation_keeps_what_its_gradients_need() {
     let small = 4096;
     // A tensor of its own as input, so that keeping it shows.
     let copy = |tape: &Tape| tape.dropout(&x.value(), Dropout::new(0.5, 3)).unwrap();
-    let input = kept(&copy);
+    let input = kept(copy);
     assert!(input < small, "dropout keeps its key: {input}");
     let linear = |w: &Parameter, relu: bool| {
         let b = frozen_b.value();

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Args;
-use crate::autograd::Tape;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::parameter_shapes;
-use crate::model::{BatchTokens, DirectionParts, Footprint, FrozenType, ModelConfig, Noise};
+use crate::model::{BatchTokens, DirectionParts, Footprint, FrozenType, ModelConfig};
 use crate::text::Direction;
-use crate::training::{Corpus, DirectionExamples, Sampler, SamplerSettings, Task, TrainedParts};
+use crate::training::{
+    Corpus, DirectionExamples, Sampler, SamplerSettings, Task, TrainedParts, add_recorded,
+};
 
 /// What decides it.
 pub struct Inputs<'a> {
@@ -156,8 +157,7 @@ fn parts_of(i: &Inputs<'_>, lane: &DirectionExamples) -> Result<DirectionParts> 
     let mut parts =
         own.ok_or_else(|| Error::bug("nothing is known of a direction of the text"))?.clone();
     if let Some(method) = i.method {
-        let tape = Tape::recording();
-        method.add_parts(&tape, &Noise::none(), lane.task, &lane.direction, &mut parts)?;
+        add_recorded(method, lane.task, &lane.direction, &mut parts)?;
     }
     Ok(parts)
 }

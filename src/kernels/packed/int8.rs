@@ -53,6 +53,8 @@ pub fn quantised_stride(k: usize) -> usize {
 }
 
 /// A row in the form the products read: scale, sum, then `k` integers and zeros up to a whole step.
+// `S` is what the compiler makes one for each instruction set of.
+#[allow(clippy::extra_unused_type_parameters)]
 #[inline(always)]
 unsafe fn quantise_kernel<S: Simd>(x: &[f32], row: &mut [f32]) {
     let (header, rest) = row.split_at_mut(HEADER);
