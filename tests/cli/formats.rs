@@ -304,7 +304,11 @@ fn other_commands_refuse_what_they_cannot_do() {
     for (args, code, says) in [
         (vec!["profile-neurons", "-m", "int8", "-o", "s", "dev.jsonl"], 4, "only translates"),
         (vec!["export", "-m", "int8", "--dtype", "f32", "-o", "x"], 4, "only translates"),
-        (vec!["init", "--from", "int8", "--new-language", "ee=bb", "-o", "x"], 4, "only translates"),
+        (
+            vec!["init", "--from", "int8", "--new-language", "ee=bb", "-o", "x"],
+            4,
+            "only translates",
+        ),
         (
             vec!["train", "-m", "model", "--train", "train.jsonl", "--dtype", "int8", "-o", "x"],
             2,
