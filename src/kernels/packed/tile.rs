@@ -228,13 +228,22 @@ unsafe fn registers<S: Simd, F: Format<S>, const R: usize, const N: usize>(
             F::step::<R, N>(x, o.x_stride, &w, v, i, &mut sums);
             i += 1;
         }
-        let zero = S::splat(0.0);
-        for (r, sums) in sums.iter().enumerate() {
-            for (j, sum) in sums.iter().enumerate() {
-                let y = o.y.add((row + r) * o.y_stride + (v - o.first + j) * LANES);
+        // Through memory: what follows is too long to be unrolled, and sums that a loop picks by
+        // number would be kept in memory from the start, at more than twice the time.
+        let mut products = [[[0f32; LANES]; N]; R];
+        for r in 0..R {
+            for j in 0..N {
                 let scales = o.scales.wrapping_add((v + j) * LANES);
-                let product = F::finish(*sum, x.add(r * o.x_stride), scales);
-                let value = S::add(product, S::load(o.bias.add((v + j) * LANES)));
+                let product = F::finish(sums[r][j], x.add(r * o.x_stride), scales);
+                S::store(products[r][j].as_mut_ptr(), product);
+            }
+        }
+        let zero = S::splat(0.0);
+        for (r, products) in products.iter().enumerate() {
+            for (j, product) in products.iter().enumerate() {
+                let y = o.y.add((row + r) * o.y_stride + (v - o.first + j) * LANES);
+                let bias = S::load(o.bias.add((v + j) * LANES));
+                let value = S::add(S::load(product.as_ptr()), bias);
                 let value = match o.op {
                     Epilogue::Set => value,
                     // The value comes second: a NaN is kept, to be found in the logits.
