@@ -164,7 +164,7 @@ fn a_constant_row_of_the_embedding_is_exact_in_int8() {
 fn write(
     dir: &Path,
     checkpoint: &Checkpoint,
-    values: &dyn Fn(&str, &[usize]) -> isogloss::Result<Vec<f32>>,
+    values: impl Fn(&str, &[usize]) -> isogloss::Result<Vec<f32>>,
 ) {
     use isogloss::formats::safetensors::{Data, Entry};
     let shapes = isogloss::model::checkpoint::parameter_shapes(&checkpoint.config);
