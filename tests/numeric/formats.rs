@@ -150,7 +150,7 @@ fn a_constant_row_of_the_embedding_is_exact_in_int8() {
         Ok(values)
     };
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &checkpoint, &values);
+    write(dir.path(), &checkpoint, values);
     let changed = Checkpoint::open(dir.path()).unwrap();
     let (wide, narrow) = (load(&changed, WeightFormat::F32), load(&changed, WeightFormat::Int8));
     assert!(narrow.size_bytes() * 3 < wide.size_bytes());
