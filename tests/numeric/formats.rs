@@ -9,7 +9,7 @@ use isogloss::formats::lora::LoraFiles;
 use isogloss::kernels::infer::simd::Isa;
 use isogloss::kernels::packed::WeightFormat;
 use isogloss::methods::lora::LoraSet;
-use isogloss::model::checkpoint::{SHARED, linear_shapes};
+use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, LowRankForm, Row};
 use isogloss::model::{Checkpoint, DirectionParts};
 
@@ -94,18 +94,21 @@ fn logits_stay_close_with_masks_and_updates_of_low_rank() {
         for format in NARROW {
             let model = load(&checkpoint, format);
             assert_eq!(model.format(), format);
-            let limit = range * if format == WeightFormat::Bf16 { 0.005 } else { 0.02 };
-            let got = distance(&logits(&model, model.base_weights()), &plain);
-            assert!(got > 0.0 && got < limit, "{case} {format:?}: {got} of {limit}");
+            assert!(model.size_bytes() < wide.size_bytes());
+            let limit = range * if format == WeightFormat::Bf16 { 0.01 } else { 0.04 };
+            let mut found =
+                vec![("none", distance(&logits(&model, model.base_weights()), &plain), f32::MAX)];
             for (name, parts) in [("masks", &masked), ("LoRA", &low_rank), ("both", &both)] {
                 for form in [LowRankForm::Beside, LowRankForm::Merged] {
                     let want = derive(&wide, parts, form);
                     let got = distance(&derive(&model, parts, form), &want);
-                    assert!(got < limit, "{case} {format:?} {name} {form:?}: {got} of {limit}");
-                    // What the method changes is more than what the format does.
-                    assert!(distance(&want, &plain) > 2.0 * limit, "{case} {name}");
+                    found.push((name, got, distance(&want, &plain)));
                 }
             }
+            // What a method changes is more than what the format does.
+            let good =
+                |(_, got, change): &(&str, f32, f32)| *got > 0.0 && *got < limit && got < change;
+            assert!(found.iter().all(good), "{case} {format:?}: {found:?}, limit {limit}");
         }
     }
 }
@@ -133,55 +136,6 @@ fn bf16_is_the_f32_model_of_rounded_matrices() {
         let model = load(&checkpoint, WeightFormat::Bf16);
         assert_eq!(logits(&model, model.base_weights()), logits(&rounded, rounded.base_weights()));
     }
-}
-
-/// The embedding is looked up in integers and multiplied in integers: both are the stored row.
-#[test]
-fn a_constant_row_of_the_embedding_is_exact_in_int8() {
-    let checkpoint = open("decoding/plain");
-    let values = |name: &str, shape: &[usize]| {
-        let mut values = checkpoint.values(name, shape)?;
-        if name == SHARED {
-            // 127 steps of 1/128: integers with a scale that is a power of two.
-            values.iter_mut().enumerate().for_each(|(i, v)| {
-                *v = if i % shape[1] == 0 { 127.0 } else { (i % 255) as f32 - 127.0 } / 128.0;
-            });
-        }
-        Ok(values)
-    };
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &checkpoint, values);
-    let changed = Checkpoint::open(dir.path()).unwrap();
-    let (wide, narrow) = (load(&changed, WeightFormat::F32), load(&changed, WeightFormat::Int8));
-    assert!(narrow.size_bytes() * 3 < wide.size_bytes());
-    let limit = 0.02 * 127.0;
-    let got =
-        distance(&logits(&narrow, narrow.base_weights()), &logits(&wide, wide.base_weights()));
-    assert!(got < limit, "{got}");
-}
-
-/// The checkpoint with other values.
-fn write(
-    dir: &Path,
-    checkpoint: &Checkpoint,
-    values: impl Fn(&str, &[usize]) -> isogloss::Result<Vec<f32>>,
-) {
-    use isogloss::formats::safetensors::{Data, Entry};
-    let shapes = isogloss::model::checkpoint::parameter_shapes(&checkpoint.config);
-    let all: Vec<(String, Vec<usize>, Vec<f32>)> = shapes
-        .into_iter()
-        .map(|(name, shape)| {
-            let values = values(&name, &shape).unwrap();
-            (name, shape, values)
-        })
-        .collect();
-    let entries = all
-        .iter()
-        .map(|(n, shape, v)| (n.clone(), Entry { shape: shape.clone(), data: Data::F32(v) }))
-        .collect();
-    let path = dir.join("model.safetensors");
-    isogloss::formats::safetensors::write(&path, &entries, &Default::default(), true).unwrap();
-    std::fs::copy(checkpoint.dir().join("config.json"), dir.join("config.json")).unwrap();
 }
 
 #[test]
@@ -230,21 +184,18 @@ fn a_direction_shares_what_it_does_not_change_in_every_format() {
         let model = load(&checkpoint, format);
         let parts = masked_model::parts(&checkpoint.config, 0.4, 5);
         let own = model.base_weights().with_parts(&parts, LowRankForm::Beside).unwrap();
-        for (a, b) in own.encoder.iter().zip(&model.base_weights().encoder) {
+        let layers = own.encoder.iter().zip(&model.base_weights().encoder).zip(&parts.encoder);
+        for ((a, b), parts) in layers {
             assert!(Arc::ptr_eq(&a.self_attn, &b.self_attn));
-            assert!(a.feed_forward.fc1.size_bytes() < b.feed_forward.fc1.size_bytes());
             assert_eq!(a.feed_forward.fc1.weight().format(), format);
             // Kept rows are the same integers with the same scales.
             let (kept, all) = (a.feed_forward.fc1.weight(), b.feed_forward.fc1.weight());
-            let mask = parts.encoder[0].neurons.as_ref().unwrap();
-            if kept.n() == mask.kept().len() {
-                let rows = all.to_rows();
-                let want = mask
-                    .kept()
-                    .iter()
-                    .flat_map(|&i| rows[i as usize * all.k()..][..all.k()].to_vec());
-                assert_eq!(kept.to_rows(), want.collect::<Vec<_>>());
-            }
+            let mask = parts.neurons.as_ref().unwrap();
+            assert_eq!(kept.n(), mask.kept().len());
+            let rows = all.to_rows();
+            let want =
+                mask.kept().iter().flat_map(|&i| rows[i as usize * all.k()..][..all.k()].to_vec());
+            assert_eq!(kept.to_rows(), want.collect::<Vec<_>>());
         }
     }
 }
