@@ -334,7 +334,7 @@ mod tests {
             (vec![unk(), piece("a", f32::NAN, 1)], "pieces[1].score"),
             (vec![unk(), piece("a", 0.0, 9)], "pieces[1].type"),
             (vec![unk(), piece("<0x41>", 0.0, 6)], "without byte fallback"),
-            (vec![unk(), field(2, &[35 << 3 & 0xff | 0x80, 2, 1])], "`<0x00>`"),
+            (vec![unk(), field(2, &[0x98, 2, 1])], "`<0x00>`"),
             (vec![unk(), field(2, &[3 << 3, 4])], "CHAR"),
             (vec![unk(), field(2, &[3 << 3 | 2, 0])], "trainer_spec.model_type"),
             (vec![unk(), field(5, &field(2, b"x"))], "denormaliser"),
