@@ -11,7 +11,7 @@ not timed. Peak memory is the process's VmHWM, the libraries included; `told` is
 are taken within a round, and only from a machine that does nothing else.
 
     python tests/bench/finetune_memory.py                        # builds isogloss
-    python tests/bench/finetune_memory.py --tokens 512 --updates 3 --rounds 3 --dir /var/tmp/nllb
+    python tests/bench/finetune_memory.py --tokens 512 --updates 3 --rounds 3 --dir nllb
     python tests/bench/finetune_memory.py --shape small --systems f32,peft-f32
 
 Needs torch, transformers and peft (CPU builds do), about 10 GiB of memory for PEFT in f32 and 1.5 GB of
