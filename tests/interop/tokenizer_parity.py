@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds `isogloss tokenize` beside the reference tokenizers of transformers, id by id.
 
-    python tokenizers.py --isogloss target/release/isogloss --data ../shared/data
+    python tokenizer_parity.py --isogloss target/release/isogloss --data ../shared/data
 
 Trains a tokenizer of each kind on the spot, in the format it was published in: M2M-100
 (`sentencepiece.bpe.model` and a `vocab.json` that lacks some pieces), the same over a unigram model with
