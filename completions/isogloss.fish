@@ -138,7 +138,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l ma
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
 cut\t'Keep the beginning'
 error\t'Stop'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l mark-convention -d 'Where language marks stand [default: what the tokenizer_config.json of the adapters or the model says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
 nllb\t'As m2m100, with marks such as `deu_Latn`'
 nllb-legacy\t'The source\'s mark stands behind its end mark'
 small100\t'The source begins with the target\'s mark, the target has none'"
@@ -251,7 +251,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-len -d '
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l on-long -d 'What to do with longer pairs' -r -f -a "skip\t'Leave the pair out and count it'
 cut\t'Keep the beginning'
 error\t'Stop'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l mark-convention -d 'Where language marks stand [default: what the tokenizer_config.json of the adapters or the model says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
 nllb\t'As m2m100, with marks such as `deu_Latn`'
 nllb-legacy\t'The source\'s mark stands behind its end mark'
 small100\t'The source begins with the target\'s mark, the target has none'"
@@ -502,7 +502,7 @@ text\t'One source sentence per line; languages by flags'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l on-long -d 'What to do with a source that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
 error\t'Stop'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l max-errors -d 'The same, for at most N broken lines' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l mark-convention -d 'Where language marks stand [default: what the tokenizer_config.json of the adapters or the model says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
 nllb\t'As m2m100, with marks such as `deu_Latn`'
 nllb-legacy\t'The source\'s mark stands behind its end mark'
 small100\t'The source begins with the target\'s mark, the target has none'"
@@ -576,7 +576,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s m -l model -d 
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l lang -d 'Language of records that name none' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l on-long -d 'What to do with a sentence that is longer than the model\'s positions' -r -f -a "cut\t'Keep the beginning; the record says `truncated`'
 error\t'Stop'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l mark-convention -d 'Where language marks stand [default: what the tokenizer_config.json of the adapters or the model says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
 nllb\t'As m2m100, with marks such as `deu_Latn`'
 nllb-legacy\t'The source\'s mark stands behind its end mark'
 small100\t'The source begins with the target\'s mark, the target has none'"
@@ -745,7 +745,7 @@ text\t'One source sentence per line; languages by flags'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l side -d 'On which side of the model the text stands' -r -f -a "source\t'As the encoder reads it, with its marks'
 target\t'As the decoder is to write it, with its marks'
 pieces\t'Without marks'"
-complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l mark-convention -d 'Where language marks stand [default: what the model\'s tokenizer_config.json says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l mark-convention -d 'Where language marks stand [default: what the tokenizer_config.json of the adapters or the model says, else the mark of its own language first]' -r -f -a "m2m100\t'Source and target begin with the mark of their own language'
 nllb\t'As m2m100, with marks such as `deu_Latn`'
 nllb-legacy\t'The source\'s mark stands behind its end mark'
 small100\t'The source begins with the target\'s mark, the target has none'"

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::commands::adapters::{check_base, check_shape, hyper_dir, load_mixtures, of_flag};
+use crate::commands::marks::kept_by;
 use crate::commands::masks::CARRIED;
 use crate::error::{Error, Result};
 use crate::exit::Outcome;
@@ -20,7 +21,7 @@ use crate::io::{AtomicDir, Output, refuse_existing, refuse_stdout};
 use crate::methods::hyper::{ExportPlan, HyperNetwork};
 use crate::model::Checkpoint;
 use crate::records::{AdapterRecord, round6};
-use crate::training::Task;
+use crate::training::{Task, keep_convention};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -178,6 +179,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         &provenance,
     )?;
     export(args, context, &network, &plan, writer, &mut out, text)?;
+    if let Some(convention) = kept_by(&dir)? {
+        keep_convention(convention, atomic.path())?;
+    }
     atomic.commit(context.force)?;
     out.flush()?;
     context.report.status(format!(

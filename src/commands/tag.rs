@@ -188,11 +188,12 @@ fn find_head(
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
     let checkpoint = Checkpoint::open(&args.model)?;
-    let tokenizer = args.marks.tokenizer(&checkpoint)?;
+    let mut tokenizer = args.marks.tokenizer(&checkpoint)?;
     if let Some(lang) = &args.lang {
         tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag("--lang"))?;
     }
     let loaded = Loaded::new(args, &checkpoint, context)?;
+    tokenizer = args.marks.with_parts(tokenizer, [Some(&*loaded.head_dir)])?;
     let head = TagHead::read(&loaded.head_dir, checkpoint.config.d_model)?;
     let inputs = inputs_or_stdin(&args.inputs, "isogloss tag -m model --adapters run test.jsonl")?;
     let mut out = Output::stdout(false);

@@ -82,6 +82,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         _ => None,
     };
     let tokenizer = args.marks.tokenizer(&base)?;
+    let own = tokenizer.convention();
+    let tokenizer = args.marks.with_parts(tokenizer, [args.init_from.as_deref()])?;
+    let other = (tokenizer.convention() != own).then(|| tokenizer.convention());
+    let convention = args.marks.convention().or(other);
     let masks = args.neuron_masks.load(weights.as_ref().unwrap_or(&base))?;
     let mut config = base.config.clone();
     config.dropout = args.dropout.unwrap_or(config.dropout);
@@ -316,7 +320,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             config: &config,
             final_logits_bias: bias.as_deref(),
             carried: masks.as_ref().map(|m| (&*m.file, CARRIED)),
-            convention: args.marks.convention(),
+            convention,
         },
         provenance: Provenance {
             command: "train".into(),

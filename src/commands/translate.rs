@@ -323,7 +323,7 @@ const MAX_BEAM_SIZE: usize = 1024;
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
     let checkpoint = Checkpoint::open_any(&args.model)?;
-    let tokenizer = Arc::new(args.marks.tokenizer(&checkpoint)?);
+    let tokenizer = args.marks.tokenizer(&checkpoint)?;
     let mut out = Output::stdout(args.line_buffered);
     if args.list_langs {
         for code in tokenizer.languages().codes() {
@@ -340,6 +340,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let lora = args.lora.load(&checkpoint, context)?;
     let adapters = args.adapters.load(&checkpoint, "translation", args.lora.allow_base_mismatch)?;
     args.lora.refuse_idle(adapters.is_some())?;
+    let dirs = [lora.as_ref().map(|l| &*l.dir), adapters.as_ref().map(|a| &*a.dir)];
+    let tokenizer = Arc::new(args.marks.with_parts(tokenizer, dirs)?);
     let carried = lora.as_ref().and_then(LoadedLora::masks);
     let carried = carried.or_else(|| adapters.as_ref().and_then(LoadedAdapters::masks));
     let masks = match args.no_masks {

@@ -30,7 +30,7 @@ pub use corpus::{
 pub use freeze::{ParameterGroup, is_trained};
 pub use hyper::HyperTraining;
 pub use lora::{LEARNED, LoraTraining};
-pub use model_dir::{ModelSource, copy_side_files, write_model};
+pub use model_dir::{ModelSource, copy_side_files, keep_convention, write_model};
 pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
 pub use parts::{TrainedParts, add_recorded, uses_of};

@@ -64,8 +64,11 @@ pub fn write_model(
     safetensors::write(&dir.join(hf::WEIGHTS), &entries, &provenance.metadata("model"), true)
 }
 
-/// The model is read from now on as it was trained.
-fn keep_convention(convention: Convention, dir: &Path) -> Result<()> {
+/// What is in the directory is read from now on as it was trained.
+///
+/// # Errors
+/// Artifact: a tokenizer_config.json that cannot be read.
+pub fn keep_convention(convention: Convention, dir: &Path) -> Result<()> {
     let path = dir.join(hf::TOKENIZER_CONFIG);
     let mut config = match path.is_file() {
         true => hf::read_json(&path)?,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::model_dir::{ModelSource, write_model};
+use super::model_dir::{ModelSource, keep_convention, write_model};
 use super::optimizer::{Adam, AdamSettings, Moments};
 use super::parts::TrainedParts;
 use super::sampler::SamplerState;
@@ -25,6 +25,7 @@ use crate::formats::{hf, hypernet, peft};
 use crate::io::{AtomicDir, LockFile, write_bytes};
 use crate::model::ParameterSet;
 use crate::records::TrainingRecord;
+use crate::text::Convention;
 
 pub(super) const STATE: &str = "state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -164,6 +165,9 @@ impl RunDir {
         if let Some(head) = content.tag_head {
             head.write(dir.path(), provenance)?;
         }
+        if let (None, Some(convention)) = (content.model, content.convention) {
+            keep_convention(convention, dir.path())?;
+        }
         if let Some((file, name)) = content.carried {
             write_bytes(&dir.path().join(name), file)?;
         }
@@ -274,6 +278,8 @@ pub struct Content<'a> {
     pub model: Option<(&'a ModelSource<'a>, &'a ParameterSet)>,
     pub method: Option<&'a dyn TrainedParts>,
     pub tag_head: Option<&'a TagHead>,
+    /// Where marks stand, when the model does not say so itself.
+    pub convention: Option<Convention>,
     /// A file under a name: the masks it is trained with.
     pub carried: Option<(&'a [u8], &'a str)>,
 }

@@ -244,6 +244,7 @@ impl Session<'_> {
             model: set.trainable().next().map(|_| (&self.source, set)),
             method: self.trainer.method.as_deref(),
             tag_head: self.trainer.tasks.tag_head.as_ref(),
+            convention: self.source.convention,
             carried: self.source.carried,
         }
     }

@@ -114,6 +114,55 @@ fn files_travel_and_are_refused_where_they_cannot() {
         .says("takes no more languages");
 }
 
+/// What is trained beside a model under a flag is read without it as it was trained.
+#[test]
+fn adapters_keep_where_marks_stood() {
+    let t = sandbox();
+    let flag = ["--mark-convention", "nllb-legacy"];
+    let train = |out: &str, more: &[&str]| {
+        let train = ["train", "-q", "-m", "m2m", "--train", "pairs.jsonl", "--max-steps", "2"];
+        t.isogloss(train)
+            .args(["--lr", "1e-2", "--warmup-steps", "0", "-o", out])
+            .args(more)
+            .run()
+            .ok();
+    };
+    let scores = |more: &[&str]| {
+        let run = ["translate", "-q", "--score-given", "--token-scores", "pairs.jsonl"];
+        let r = t.isogloss(run).args(more).run().ok().records();
+        r.iter().map(|r| r["token_scores"].clone()).collect::<Vec<_>>()
+    };
+    let same = |plain: &[&str], what: &str| {
+        let with_flag = scores(&[plain, &flag].concat());
+        assert_eq!(scores(plain), with_flag, "{what}");
+        let other = scores(&[plain, &["--mark-convention", "m2m100"]].concat());
+        assert_ne!(other, with_flag, "{what}: marks matter");
+    };
+    train("lora", &[&["--method", "lora", "--lora-index", "shared"], &flag[..]].concat());
+    same(&["-m", "m2m", "--lora", "lora"], "LoRA");
+    // It goes on as it began.
+    train("more", &["--method", "lora", "--lora-index", "shared", "--init-from", "lora"]);
+    same(&["-m", "m2m", "--lora", "more"], "LoRA, continued");
+    for (out, merge) in [("one", &[][..]), ("merged", &["--merge"])] {
+        let prune = ["prune-lora", "-q", "-m", "m2m", "lora", "--direction", "en-de", "-o", out];
+        t.isogloss(prune).args(merge).run().ok();
+    }
+    same(&["-m", "m2m", "--lora", "one"], "LoRA of a direction");
+    same(&["-m", "merged"], "merged");
+    let hyper = ["--method", "hyper-adapters", "--hyper-hidden", "4", "--adapter-bottleneck", "4"];
+    train("hyper", &[&hyper[..], &flag].concat());
+    same(&["-m", "m2m", "--adapters", "hyper"], "hyper-adapters");
+    t.isogloss(["gen-adapters", "-q", "hyper", "-o", "stored"]).run().ok();
+    same(&["-m", "m2m", "--adapters", "stored"], "exported adapters");
+    // Two parts that disagree are not guessed about.
+    train(
+        "plain",
+        &["--method", "lora", "--lora-index", "shared", "--mark-convention", "small100"],
+    );
+    let both = ["translate", "-m", "m2m", "--lora", "plain", "--adapters", "stored", "pairs.jsonl"];
+    t.isogloss(both).run().code(4).says("language marks in different places");
+}
+
 #[test]
 fn small100_forces_nothing_and_is_marked_by_the_target() {
     let t = sandbox();
