@@ -31,7 +31,7 @@ fn cuda(n: usize) -> Result<Device> {
         .hint("leave `--device` out"))
 }
 
-/// `on_cpu`: the formats a command has there.
+/// Whether a number format is one of those that a command has on the CPU.
 ///
 /// # Errors
 /// Usage: the command does not compute in this format.

@@ -22,7 +22,11 @@ const fn plain(name: &'static str, help: &'static str) -> Variable {
 pub const VARIABLES: &[Variable] = &[
     flag("ISOGLOSS_COLOR", "color", "Colour on standard error: auto, always or never."),
     flag("ISOGLOSS_DEVICE", "device", "Where to compute: auto, cpu, cuda or cuda:N."),
-    flag("ISOGLOSS_DTYPE", "dtype", "Number format `translate` computes in: f32, bf16 or int8."),
+    flag(
+        "ISOGLOSS_DTYPE",
+        "dtype",
+        "Number format of weights: f32, bf16 or int8, as the command computes.",
+    ),
     flag(
         "ISOGLOSS_FORMAT",
         "format",

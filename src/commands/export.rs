@@ -36,8 +36,8 @@ pub enum OutputFormat {
 ///
 /// With `--dtype` the weights are written as f32, bf16 or f16 in the published layout, which any
 /// program reads that reads M2M-100, or as int8: integers with a scale for each row, a quarter of
-/// the size, which only `isogloss translate` reads, and computes with as they are. Biases and norms stay f32. A
-/// model stored in bf16 or int8 translates as the original does with the same `--dtype`.
+/// the size, which only `isogloss translate` reads, and computes with as they are. Biases and norms
+/// stay f32. A model stored in bf16 or int8 translates as the original does with the same `--dtype`.
 ///
 /// With `--direction` the model keeps the neurons of the direction's mask and folds what the
 /// others always add into the bias of `fc2`, so that the result translates this direction as the
@@ -67,18 +67,23 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
-    let format = context.dtype_named().map(|dtype| match dtype {
-        Dtype::F32 => StoredFormat::F32,
-        Dtype::Bf16 => StoredFormat::Bf16,
-        Dtype::F16 => StoredFormat::F16,
-        Dtype::Int8 => StoredFormat::Int8,
-    });
+    let format = context.dtype_named().map(stored_format);
     match (&args.direction, format) {
         (Some(direction), format) => one_direction(args, direction, format, context),
         (None, Some(format)) => whole(args, format, context),
         (None, None) => Err(Error::usage("nothing is asked of the model")
             .hint("`--dtype int8` writes it in another number format")
             .hint("`--direction SRC-TGT` with `--masks` writes one direction's model")),
+    }
+}
+
+/// The format of files that `--dtype` names.
+pub fn stored_format(dtype: Dtype) -> StoredFormat {
+    match dtype {
+        Dtype::F32 => StoredFormat::F32,
+        Dtype::Bf16 => StoredFormat::Bf16,
+        Dtype::F16 => StoredFormat::F16,
+        Dtype::Int8 => StoredFormat::Int8,
     }
 }
 

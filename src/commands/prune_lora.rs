@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::Context;
+use crate::commands::adapters::refuse_beside;
 use crate::commands::lora::{LoadedLora, load};
+use crate::commands::marks::kept_by;
 use crate::commands::masks::{CARRIED, MaskArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
@@ -23,7 +25,7 @@ use crate::methods::lora::{
 use crate::model::checkpoint::linear_shapes;
 use crate::model::{Checkpoint, ParameterSet};
 use crate::text::TextTokenizer;
-use crate::training::{ModelSource, write_model};
+use crate::training::{ModelSource, keep_convention, write_model};
 use steps::{Budget, Done, Limits};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -150,6 +152,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         })?),
     };
     let checkpoint = Checkpoint::open(&args.model)?;
+    if args.merge {
+        refuse_beside(&checkpoint)?;
+    }
     if let Some((src, tgt)) = direction {
         let tokenizer = TextTokenizer::load(checkpoint.dir(), &checkpoint.config)?;
         for lang in [src, tgt] {
@@ -298,13 +303,16 @@ fn write(
             config: &checkpoint.config,
             final_logits_bias: bias.as_deref(),
             carried: None,
-            convention: None,
+            convention: kept_by(&lora.dir)?,
         };
         write_model(dir.path(), &source, &set, &provenance)?;
     } else {
         let mut files = result.to_files(&shapes, &display_name(&args.model))?;
         files.placement.base_model_sha256 = Some(trained_on);
         files.write(dir.path(), &shapes, &provenance)?;
+        if let Some(convention) = kept_by(&lora.dir)? {
+            keep_convention(convention, dir.path())?;
+        }
         if let Some(path) = lora.masks() {
             let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
             write_bytes(&dir.path().join(CARRIED), &bytes)?;

@@ -342,8 +342,7 @@ impl Checkpoint {
 
     /// The same in bf16, rounded to the nearest, ties to even.
     pub fn bf16_values(&self, name: &str, shape: &[usize]) -> Result<Vec<half::bf16>> {
-        let stored = if name == SHARED { self.shared } else { name };
-        self.files.bf16_values(stored, shape)
+        self.files.bf16_values(self.stored_name(name), shape)
     }
 
     /// `[vocab]` added to the logits, if stored and not all zero.

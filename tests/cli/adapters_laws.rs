@@ -147,6 +147,10 @@ fn what_is_made_of_a_model_with_adapters_can_be_read() {
     let export = "export -m norms --masks masks.safetensors --foreign-masks --direction aa-bb -o plain-aa-bb";
     t.isogloss(words(export)).run().code(4).says("a plain model does not hold");
     assert!(!t.exists("plain-aa-bb"));
+    train(&t, "lora", &format!("{more} --method lora")).run().ok();
+    let merge = "prune-lora -q -m norms lora --direction aa-bb --merge -o merged";
+    t.isogloss(words(merge)).run().code(4).says("a plain model does not hold");
+    assert!(!t.exists("merged"));
 }
 
 /// Vectors that text of weight 0 has led to are as they were drawn, and are refused as such.

@@ -10,17 +10,10 @@ use isogloss::model::ModelConfig;
 use isogloss::text::{Convention, TextTokenizer};
 use serde_json::{Value, json};
 
+use crate::config;
+
 fn model_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sentencepiece").join(name)
-}
-
-fn config(vocab_size: usize) -> ModelConfig {
-    serde_json::from_value(json!({
-        "model_type": "m2m_100", "vocab_size": vocab_size, "d_model": 8, "encoder_layers": 1,
-        "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8,
-        "encoder_attention_heads": 1, "decoder_attention_heads": 1,
-    }))
-    .unwrap()
 }
 
 /// A vocabulary as fairseq orders it: four special tokens, then pieces, those at the end first.

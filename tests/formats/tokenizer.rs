@@ -5,24 +5,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use isogloss::error::Result;
-use isogloss::model::ModelConfig;
 use isogloss::text::{
     CorpusSample, Encoded, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::config;
+
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tokenizer").join(name)
-}
-
-fn config(vocab_size: usize) -> ModelConfig {
-    serde_json::from_value(json!({
-        "model_type": "m2m_100", "vocab_size": vocab_size, "d_model": 8, "encoder_layers": 1,
-        "decoder_layers": 1, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8,
-        "encoder_attention_heads": 1, "decoder_attention_heads": 1,
-    }))
-    .unwrap()
 }
 
 fn corpus(seed: u64, limit: usize) -> CorpusSample {

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::{Facts, Options, facts, neurons, object, tensors};
-use crate::cli::values::Dtype;
+use crate::commands::export::stored_format;
 use crate::error::{Error, Result};
 use crate::formats::hf;
 use crate::model::checkpoint::{SHARED, SHARED_ALIASES, parameter_shapes};
-use crate::model::rounding::{StoredFormat, rounding_cost};
+use crate::model::rounding::rounding_cost;
 use crate::model::stored::QUANTIZATION;
 use crate::model::{Checkpoint, ModelConfig};
 use crate::text::TextTokenizer;
@@ -77,14 +77,9 @@ fn rounding(checkpoint: &Checkpoint, options: Options) -> Result<Facts> {
         }
         return Ok(out);
     }
-    let format = match options.dtype {
-        None => return Ok(out),
-        Some(Dtype::F32) => StoredFormat::F32,
-        Some(Dtype::Bf16) => StoredFormat::Bf16,
-        Some(Dtype::F16) => StoredFormat::F16,
-        Some(Dtype::Int8) => StoredFormat::Int8,
-    };
-    out.insert("rounding".into(), rounding_cost(checkpoint, format)?);
+    if let Some(dtype) = options.dtype {
+        out.insert("rounding".into(), rounding_cost(checkpoint, stored_format(dtype))?);
+    }
     Ok(out)
 }
 

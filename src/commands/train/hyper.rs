@@ -152,7 +152,8 @@ impl AdapterTrainArgs {
                 }));
             }
             let own = |key: &str| only.contains(&format!("embedding.{key}"));
-            network.check_keys(lane.task.name(), &d.src_lang, &d.tgt_lang, &own).map_err(|e| {
+            let (task, langs) = (lane.task, (d.src_lang.as_str(), d.tgt_lang.as_str()));
+            network.check_sides(task.name(), langs, task.sides(), &own).map_err(|e| {
                 Error::new(e.kind(), e.message())
                     .cause(format!("it is needed for `{}`", lane.name()))
                     .hint("a new language begins as languages that have one in the same role")

@@ -178,19 +178,11 @@ impl HyperNetwork {
         }
     }
 
-    /// Whether all vectors a direction needs are there and trained, but for those that `excused`
-    /// accepts by table and key (`source.de`), which must be there only.
-    pub fn check_keys(
-        &self,
-        task: &str,
-        src: &str,
-        tgt: &str,
-        excused: &dyn Fn(&str) -> bool,
-    ) -> Result<()> {
-        self.check_sides(task, (src, tgt), &Side::BOTH, excused)
-    }
-
-    /// The same for the sides that a task runs.
+    /// Whether all vectors that the sides of a task need are there and trained, but for those that
+    /// `excused` accepts by table and key (`source.de`), which must be there only.
+    ///
+    /// # Errors
+    /// Data: says what is not.
     pub fn check_sides(
         &self,
         task: &str,

@@ -3,6 +3,7 @@
 
 use isogloss::error::ErrorKind;
 use isogloss::formats::hypernet::{Factor, HyperConfig, Row};
+use isogloss::formats::neurons::Side;
 use isogloss::formats::provenance::Provenance;
 use isogloss::kernels::storage::values;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork, Mixture, TRANSLATION};
@@ -75,8 +76,11 @@ fn vectors_without_an_update_are_never_used() {
     refused(x.choose("tagging", "bb", "bb"), &["the vector of language `bb` has had no update"]);
     // Training may excuse its new rows, but not rows that are not there.
     let new = |key: &str| key == "language.bb" || key == "language.zz";
-    assert!(x.check_keys("tagging", "bb", "bb", &new).is_ok());
-    refused(x.check_keys("tagging", "zz", "zz", &new), &["language `zz` has no vector"]);
+    assert!(x.check_sides("tagging", ("bb", "bb"), &Side::BOTH, &new).is_ok());
+    refused(
+        x.check_sides("tagging", ("zz", "zz"), &Side::BOTH, &new),
+        &["language `zz` has no vector"],
+    );
 }
 
 /// What a side does not read need not be trained for it.
