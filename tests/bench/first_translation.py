@@ -3,11 +3,12 @@
 NLLB-200-distilled-600M (d 1024, 12 + 12 layers, ffn 4096, 256206 words), in f32, bf16 and int8,
 beside transformers and CTranslate2.
 
-Every system is a process of its own, started anew in every round, one after another: so the
-rounds interleave the systems, and only one is in memory. A sentence gets exactly TOKENS tokens
-(greedy search), because random weights never end one. `first` is from the start of the process,
-imports included, to the first translation of one sentence; `load` is what of it was spent before
-the program could answer. Peak memory is the process's VmHWM, file pages it mapped included.
+Every system is a process of its own, started anew in every round, one after another in an order
+that changes: so the rounds interleave the systems, and only one is in memory. A sentence gets
+exactly TOKENS tokens (greedy search), because random weights never end one. `first` is from the
+start of the process, imports included, to the first translation of one sentence, with the model's
+files in the page cache; `load` is what of it was spent before the program could answer. Peak
+memory is the process's VmHWM, file pages it mapped included.
 
 Needs ctranslate2, torch and transformers, and the built benchmark:
 
@@ -18,71 +19,17 @@ Needs ctranslate2, torch and transformers, and the built benchmark:
 import argparse
 import json
 import os
-import random
-import shutil
 import statistics
 import subprocess
 import sys
 import time
 
-SHAPES = {
-    # d_model, layers a side, heads, ffn_dim, vocabulary
-    "nllb-600m": (1024, 12, 16, 4096, 256206),
-    "base": (512, 6, 8, 2048, 32000),
-}
+from random_model import SHAPES, build, sources
 
 
-def vocabulary(size):
-    return ["<s>", "<pad>", "</s>", "<unk>"] + [f"t{i}" for i in range(4, size)]
-
-
-def sources(n, vocab):
-    """Sentences of 10 to 40 ids, the end mark last."""
-    rng = random.Random(1)
-    return [[rng.randrange(10, vocab) for _ in range(rng.randint(10, 40) - 1)] + [2] for _ in range(n)]
-
-
-def build(shape, work, program):
-    """A random model as transformers writes it, the same for CTranslate2, and ours in int8."""
-    hf, ct2 = os.path.join(work, shape), os.path.join(work, f"{shape}-ct2")
-    names = vocabulary(SHAPES[shape][4])
-    if not os.path.exists(os.path.join(ct2, "int8", "model.bin")):
-        import ctranslate2.converters.transformers as converters
-        import torch
-        from transformers import M2M100Config, M2M100ForConditionalGeneration
-
-        d, layers, heads, ffn, vocab = SHAPES[shape]
-        torch.manual_seed(7)
-        model = M2M100ForConditionalGeneration(M2M100Config(
-            vocab_size=vocab, d_model=d, encoder_layers=layers, decoder_layers=layers,
-            encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=ffn,
-            decoder_ffn_dim=ffn, max_position_embeddings=1024, scale_embedding=True)).eval()
-        model.save_pretrained(hf)
-
-        class Tokenizer:
-            """The little that the converter asks of a tokenizer; a trained one is not needed."""
-            additional_special_tokens = []
-            special_tokens_map = {}
-            sep_token = None
-            bos_token, pad_token, eos_token, unk_token = "<s>", "<pad>", "</s>", "<unk>"
-            bos_token_id, pad_token_id, eos_token_id, unk_token_id = 0, 1, 2, 3
-
-            def get_vocab(self):
-                return {t: i for i, t in enumerate(names)}
-
-            def convert_ids_to_tokens(self, i):
-                return names[i]
-
-        for kind, quantization in [("float32", None), ("int8", "int8")]:
-            with torch.no_grad():
-                spec = converters.M2M100Loader()(model, Tokenizer())
-            spec.validate()
-            spec.optimize(quantization=quantization)
-            out = os.path.join(ct2, kind)
-            shutil.rmtree(out, ignore_errors=True)
-            os.makedirs(out)
-            spec.save(out)
-            del spec
+def build_all(shape, work, program):
+    """The model in every form, the last ours in int8."""
+    hf, ct2 = build(shape, work, ["float32", "int8"])
     int8 = os.path.join(work, f"{shape}-int8")
     if not os.path.exists(os.path.join(int8, "config.json")):
         subprocess.run([program, "export", "-q", "-m", hf, "--dtype", "int8", "-o", int8, "--force"],
@@ -128,6 +75,15 @@ def serve(kind, model, threads):
         print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
 
 
+def warm(path):
+    """Reads the files, so that no system waits for the disk because of its place in the round."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as f:
+                while f.read(1 << 24):
+                    pass
+
+
 class System:
     def __init__(self, command, environment):
         self.start = time.perf_counter()
@@ -163,7 +119,7 @@ def main():
     a = ap.parse_args()
     if a.serve:
         return serve(*a.serve, a.threads)
-    hf, ct2, int8 = build(a.shape, a.work, a.program)
+    hf, ct2, int8 = build_all(a.shape, a.work, a.program)
     peer = [sys.executable, os.path.abspath(__file__), "--threads", str(a.threads), "--serve"]
     systems = {
         "isogloss f32": [a.decode, "--serve", hf, "f32"],
@@ -180,7 +136,13 @@ def main():
     ids = sources(max(batches), SHAPES[a.shape][4])
     rows = {name: [] for name in systems}
     for r in range(a.rounds):
-        for name, command in systems.items():
+        names = list(systems)
+        # Who runs after whom matters where a hypervisor takes back free memory, which costs the next one.
+        for name in names[3 * r % len(names):] + names[:3 * r % len(names)]:
+            command = systems[name]
+            for part in command:
+                if os.path.isdir(part):
+                    warm(part)
             system = System(command, environment)
             seconds = system.ask(ids[:1], 1, a.tokens, a.threads)
             first = time.perf_counter() - system.start

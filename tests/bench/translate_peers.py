@@ -10,67 +10,13 @@ equal. Needs ctranslate2, torch and transformers, and the built benchmark:
 import argparse
 import json
 import os
-import random
-import shutil
 import statistics
 import subprocess
 import time
 
+from random_model import SHAPES, build, sources, vocabulary
+
 TOKENS = 32
-# d_model, layers a side, heads, ffn_dim, vocabulary
-SHAPES = {"A": (256, 3, 4, 1024, 8000), "B": (512, 6, 8, 2048, 32000)}
-
-
-def build(shape, work):
-    """A random model in the layout of transformers, and the same for CTranslate2."""
-    hf, ct2 = os.path.join(work, shape), os.path.join(work, f"{shape}-ct2-float32")
-    if os.path.exists(os.path.join(ct2, "model.bin")):
-        return hf, ct2
-    import ctranslate2.converters.transformers as converters
-    import torch
-    from transformers import M2M100Config, M2M100ForConditionalGeneration
-
-    d, layers, heads, ffn, vocab = SHAPES[shape]
-    torch.manual_seed(7)
-    model = M2M100ForConditionalGeneration(M2M100Config(
-        vocab_size=vocab, d_model=d, encoder_layers=layers, decoder_layers=layers,
-        encoder_attention_heads=heads, decoder_attention_heads=heads, encoder_ffn_dim=ffn,
-        decoder_ffn_dim=ffn, max_position_embeddings=256, scale_embedding=True)).eval()
-    model.save_pretrained(hf)
-
-    class Tokenizer:
-        """The little that the converter asks of a tokenizer; a trained one is not needed."""
-        additional_special_tokens = []
-        special_tokens_map = {}
-        sep_token = None
-        bos_token, pad_token, eos_token, unk_token = "<s>", "<pad>", "</s>", "<unk>"
-        bos_token_id, pad_token_id, eos_token_id, unk_token_id = 0, 1, 2, 3
-        names = vocabulary(vocab)
-
-        def get_vocab(self):
-            return {t: i for i, t in enumerate(self.names)}
-
-        def convert_ids_to_tokens(self, i):
-            return self.names[i]
-
-    with torch.no_grad():
-        spec = converters.M2M100Loader()(model, Tokenizer())
-    spec.validate()
-    spec.optimize(quantization=None)
-    shutil.rmtree(ct2, ignore_errors=True)
-    os.makedirs(ct2)
-    spec.save(ct2)
-    return hf, ct2
-
-
-def vocabulary(size):
-    return ["<s>", "<pad>", "</s>", "<unk>"] + [f"t{i}" for i in range(4, size)]
-
-
-def sources(n, vocab):
-    """Sentences of 10 to 40 ids, the end mark last."""
-    rng = random.Random(1)
-    return [[rng.randrange(10, vocab) for _ in range(rng.randint(10, 40) - 1)] + [2] for _ in range(n)]
 
 
 class Ours:
@@ -119,7 +65,7 @@ def main():
     for shape in a.shapes.split(","):
         hf, ct2 = build(shape, a.work)
         ours = Ours(a.program, hf)
-        peer = ctranslate2.Translator(ct2, device="cpu", compute_type="float32",
+        peer = ctranslate2.Translator(os.path.join(ct2, "float32"), device="cpu", compute_type="float32",
                                       inter_threads=1, intra_threads=a.threads)
         names = vocabulary(SHAPES[shape][4])
         for batch in map(int, a.batches.split(",")):
