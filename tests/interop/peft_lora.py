@@ -45,6 +45,7 @@ TRAIN = ["--max-steps", str(STEPS), "--lr", "1e-2", "--warmup-steps", "5", "--ba
 MODULES = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 RANK_PATTERN = {"model.decoder.layers.1.fc1": 7}
 PEFT_STEPS = 20
+OUT, IN = ("isogloss", "PEFT"), ("PEFT", "isogloss")
 
 
 class Failed(Exception):
@@ -68,8 +69,13 @@ class Exchange:
 
     def __init__(self, a, work):
         self.a, self.work = a, work
+        # One row of each comparison: who made it, who read it, what, how many numbers, how far apart.
+        self.table = []
         self.model = work / "model"
-        self.run("init", "-o", self.model, "--preset", "tiny", "--vocab-size", a.vocab_size, a.text)
+        if a.model:
+            shutil.copytree(a.model, self.model)
+        else:
+            self.run("init", "-o", self.model, "--preset", "tiny", "--vocab-size", a.vocab_size, a.text)
         self.plain = self.model
         if not (self.model / "tokenizer_config.json").exists():
             self.plain = work / "with-tokenizer"
@@ -93,12 +99,12 @@ class Exchange:
                          + "\n".join("    " + line for line in done.stderr.splitlines()[-12:]))
         return done.stdout
 
-    def ours(self, *flags, rows=None):
+    def ours(self, *flags, rows=None, model=None):
         """Scores of `isogloss translate`: by record a list, the forced mark left out."""
         rows = self.rows if rows is None else rows
         path = self.work / "in.jsonl"
         path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
-        out = self.run("translate", "-m", self.model, *flags, "--score-given", "--token-scores", path)
+        out = self.run("translate", "-m", model or self.model, *flags, "--score-given", "--token-scores", path)
         found = [r for r in map(json.loads, out.splitlines()) if r.get("type", "translation") == "translation"]
         if [r["id"] for r in found] != [r["id"] for r in rows]:
             raise Failed("isogloss translate: records are missing or in another order")
@@ -153,8 +159,9 @@ class Exchange:
     def name(self, path):
         return os.path.relpath(path, self.work)
 
-    def agree(self, what, ours, theirs):
-        """One line; the adapter must act and both programs must agree about it."""
+    def agree(self, what, ours, theirs, pair):
+        """One line; the adapter must act and both programs must agree about it. `pair` is who made it
+        and who read it, for the table."""
         worst, n, where = difference(ours, theirs)
         effect, _, _ = difference(theirs, {i: self.base[i] for i in theirs})
         line = (f"{what}: {n} log probabilities within {worst:.1e}{f' ({where})' if worst > self.a.limit else ''};"
@@ -163,6 +170,7 @@ class Exchange:
             raise Failed(line)
         if not effect > self.a.acts:
             raise Failed(line + ": it does not act")
+        self.table.append((*pair, what.split("  ", 1)[-1], n, worst))
         print("ok    " + line, flush=True)
 
     def trained(self, name, index):
@@ -181,7 +189,7 @@ class Exchange:
         theirs = self.theirs(self.peft(directory))
         for path in (run, directory):
             self.agree(f"a  {self.name(directory)} in PEFT, --lora {self.name(path)} here",
-                       self.ours("--lora", path), theirs)
+                       self.ours("--lora", path), theirs, OUT)
 
     def b_peft(self):
         directory = self.work / "peft"
@@ -189,7 +197,7 @@ class Exchange:
         theirs = self.theirs(self.peft(directory))
         for flags in ([], ["--merge-lora"]):
             self.agree(" ".join([f"b  trained by PEFT, --lora {self.name(directory)}", *flags, "here"]),
-                       self.ours("--lora", directory, *flags), theirs)
+                       self.ours("--lora", directory, *flags), theirs, IN)
 
     def c_pruned(self):
         run, small = self.trained("run", "shared"), self.work / "small"
@@ -202,7 +210,7 @@ class Exchange:
                          f" the file: {ranks}; perhaps another --budget")
         self.agree(f"c  pruned to {self.a.budget} ({ranks}; rank_pattern of {len(config['rank_pattern'])},"
                    f" alpha_pattern of {len(config['alpha_pattern'])}) in PEFT, --lora small here",
-                   self.ours("--lora", small), theirs)
+                   self.ours("--lora", small), theirs, OUT)
 
     def d_direction(self):
         run, one = self.trained("specific", "source/target"), self.work / "one"
@@ -216,7 +224,7 @@ class Exchange:
         theirs = self.theirs(model, mine)
         for path in (run, one):
             self.agree(f"d  composed for {direction}, in PEFT, --lora {self.name(path)} here",
-                       self.ours("--lora", path, rows=mine), theirs)
+                       self.ours("--lora", path, rows=mine), theirs, OUT)
         # One adapter for all directions would have passed until here.
         apart, n, _ = difference(self.ours("--lora", run, rows=others), self.theirs(model, others))
         line = f"d  the other directions have other parts: {n} log probabilities differ by up to {apart:.2g}"
@@ -280,6 +288,7 @@ def main():
     ap.add_argument("--isogloss", metavar="EXE", default=os.environ.get("ISOGLOSS", ROOT / "target/release/isogloss"))
     ap.add_argument("--text", metavar="FILE", default=ROOT / "tests/data/tokenizer/corpus.jsonl",
                     help="records to train on and to score; default: a few sentences of the tests")
+    ap.add_argument("--model", metavar="DIR", help="begin from this model; default: one made by `init`")
     ap.add_argument("--vocab-size", default="300")
     ap.add_argument("--max-lines", type=int, default=20, help="scored of each direction")
     ap.add_argument("--budget", default="2%", help="of `prune-lora`")
