@@ -13,7 +13,8 @@ use super::stored::{INT8, QUANTIZATION, StoredMatrix, is_int8, scale_name};
 use crate::error::{Error, Result};
 use crate::formats::hf::{self, ModelFiles};
 use crate::formats::provenance;
-use crate::formats::safetensors::TensorFile;
+use crate::formats::safetensors::{TensorFile, float_bytes, read_floats};
+use crate::kernels::embedding::sinusoidal_positions;
 use crate::kernels::packed::{MatrixRows, WeightFormat};
 
 /// The one embedding matrix, under the name it is written with.
@@ -25,8 +26,8 @@ pub const SHARED_ALIASES: [&str; 4] = [
     "model.decoder.embed_tokens.weight",
     "lm_head.weight",
 ];
-/// Computed, not read.
-const IGNORED: [&str; 4] = [
+/// Computed, and only compared with what a file has.
+const POSITIONS: [&str; 4] = [
     "model.encoder.embed_positions.weights",
     "model.decoder.embed_positions.weights",
     "model.encoder.embed_positions.weight",
@@ -38,6 +39,43 @@ pub const COPY_OF: &str = "copy_of";
 const PART_BYTES: usize = 32 << 20;
 /// Added to the logits when it is not zero.
 pub const FINAL_LOGITS_BIAS: &str = "final_logits_bias";
+
+/// Rows of a stored table that are looked at, and how far rounding to half a float and another
+/// library's sines may be off.
+const COMPARED_POSITIONS: usize = 64;
+const POSITION_TOLERANCE: f32 = 0.01;
+
+/// A table of positions that a file holds must be the one that is computed.
+fn check_positions(file: &TensorFile, name: &str, config: &ModelConfig) -> Result<()> {
+    let view = file.view(name)?;
+    let (d, pad) = (config.d_model, config.pad_token_id as usize);
+    let shape = view.shape();
+    let rows = shape.first().copied().unwrap_or(0);
+    file.check_shape(name, shape, &[rows, d])?;
+    let Some(size) = float_bytes(view.dtype()) else {
+        return Err(file.wrong_type(name, view.dtype(), "F32, F16, BF16 or F64"));
+    };
+    let rows = rows.min(COMPARED_POSITIONS);
+    let mut stored = vec![0f32; rows * d];
+    read_floats(view.dtype(), &view.data()[..rows * d * size], &mut stored);
+    let table = sinusoidal_positions(rows, d, pad);
+    // The row of padding is nobody's position.
+    let other = stored.iter().zip(&table).enumerate().find(|(i, (found, computed))| {
+        let off = (*found - *computed).abs();
+        i / d != pad && (off.is_nan() || off > POSITION_TOLERANCE)
+    });
+    match other {
+        None => Ok(()),
+        Some((i, (found, computed))) => {
+            Err(Error::artifact("stored positions are not the sinusoidal ones")
+                .at(file.path())
+                .tensor(name)
+                .found(format!("{found} in row {}, column {}", i / d, i % d))
+                .expected(computed.to_string())
+                .hint("models with learned positions are not of this architecture"))
+        }
+    }
+}
 
 /// Names and shapes of all parameters of the architecture, sorted by name.
 pub fn parameter_shapes(c: &ModelConfig) -> BTreeMap<String, Vec<usize>> {
@@ -201,7 +239,7 @@ impl Checkpoint {
             .filter(|n| {
                 !expected.contains_key(*n)
                     && !SHARED_ALIASES.contains(n)
-                    && !IGNORED.contains(n)
+                    && !POSITIONS.contains(n)
                     && *n != FINAL_LOGITS_BIAS
             })
             .collect();
@@ -248,6 +286,11 @@ impl Checkpoint {
                     .tensor(*other)
                     .expected(format!("the same values as `{}`", present[0]))
                     .hint("models with untied embeddings are not of this architecture"));
+            }
+        }
+        for name in POSITIONS {
+            if let Some(file) = files.file_of(name) {
+                check_positions(file, name, config)?;
             }
         }
         Ok(present[0])

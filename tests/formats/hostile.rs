@@ -15,9 +15,10 @@ use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::placement::{Index, Placement, SHARED};
 use isogloss::formats::provenance::Provenance;
-use isogloss::formats::safetensors::TensorFile;
+use isogloss::formats::safetensors::{Data, Entry, TensorFile, write};
 use isogloss::formats::sentencepiece::SentencePieceModel;
 use isogloss::io::Input;
+use isogloss::kernels::embedding::sinusoidal_positions;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork};
 use isogloss::methods::lora::LoraSet;
 use isogloss::model::checkpoint::linear_shapes;
@@ -441,6 +442,51 @@ fn other_architectures_and_pickles_are_named() {
     std::fs::write(dir.path().join("model.safetensors"), b"PK\x03\x04aaaaaaaa").unwrap();
     let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
     assert!(e.contains("pickle"), "{e}");
+}
+
+/// Positions are computed; a file that has others would be another model.
+#[test]
+fn stored_positions_must_be_those_that_are_computed() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("config.json"), fixture("config.json")).unwrap();
+    let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
+    let config: ModelConfig = read_json(&Path::new(FIXTURE).join("config.json")).unwrap();
+    let d = config.d_model;
+    let table = sinusoidal_positions(40, d, config.pad_token_id as usize);
+    let opened = |name: &str, table: &[f32], shape: Vec<usize>| {
+        let views: Vec<_> =
+            plain.names().into_iter().map(|n| (n.clone(), plain.view(&n).unwrap())).collect();
+        let mut entries: BTreeMap<String, Entry<'_>> = views
+            .iter()
+            .map(|(n, v)| {
+                (
+                    n.clone(),
+                    Entry { shape: v.shape().to_vec(), data: Data::Raw(v.dtype(), v.data()) },
+                )
+            })
+            .collect();
+        entries.insert(name.into(), Entry { shape, data: Data::F32(table) });
+        write(&dir.path().join("model.safetensors"), &entries, &BTreeMap::new(), true).unwrap();
+        Checkpoint::open(dir.path()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    for side in ["encoder", "decoder"] {
+        let name = format!("model.{side}.embed_positions.weights");
+        opened(&name, &table, vec![40, d]).unwrap();
+        let rounded: Vec<f32> = table.iter().map(|v| half::bf16::from_f32(*v).to_f32()).collect();
+        opened(&name, &rounded, vec![40, d]).unwrap();
+        // One row further, as if positions were counted from elsewhere: cosines begin with one.
+        let e = opened(&name, &table[d..], vec![39, d]).unwrap_err();
+        assert!(
+            e.contains("not the sinusoidal ones")
+                && e.contains(&name)
+                && e.contains(&format!("row 0, column {}", d / 2)),
+            "{e}"
+        );
+        let mut one = table.clone();
+        one[7 * d + 3] = f32::NAN;
+        assert!(opened(&name, &one, vec![40, d]).unwrap_err().contains("NaN in row 7, column 3"));
+        assert!(opened(&name, &table, vec![20, 2 * d]).unwrap_err().contains("shape"));
+    }
 }
 
 #[test]

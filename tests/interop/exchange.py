@@ -96,7 +96,15 @@ class Neighbours(Exchange):
         small = self.export("ours-bf16", "--dtype", "bf16")
         ours = self.ours(model=small)
         self.compare("isogloss", "transformers", "trained model, stored in bf16", ours, self.theirs(self.loaded(small)))
-        self.compare("isogloss", "CTranslate2", "trained model, stored in bf16", ours, self.converted(small))
+        # Its converter rounds the position tables to bf16, too, which nobody else does.
+        judge = self.loaded(small)
+        for side in (judge.model.model.encoder, judge.model.model.decoder):
+            table = side.embed_positions.weights
+            table.copy_(table.bfloat16().float())
+        plain, converted = self.theirs(judge), self.converted(small)
+        apart, _, _ = difference(ours, converted)
+        self.compare("isogloss", "CTranslate2", "trained model, stored in bf16, beside transformers with position tables"
+                     f" rounded as its converter does (else {apart:.1e})", plain, converted)
 
     def shards(self):
         for directory, what in zip(self.fine_tuned(), ("fine-tuned model, shards in f32", "fine-tuned model, bf16")):
@@ -134,7 +142,7 @@ def main():
     a = ap.parse_args()
     need_peft()
     a.isogloss, a.text = os.path.abspath(a.isogloss), os.path.abspath(a.text)
-    a.budget, a.acts, a.vocab_size = "2%", 0.05, None
+    a.budget, a.acts, a.vocab_size = "0.6%", 0.05, None
     warnings.filterwarnings("ignore", category=FutureWarning)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="isogloss-exchange-") as work:

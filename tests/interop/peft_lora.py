@@ -170,7 +170,7 @@ class Exchange:
             raise Failed(line)
         if not effect > self.a.acts:
             raise Failed(line + ": it does not act")
-        self.table.append((*pair, what.split("  ", 1)[-1], n, worst))
+        self.table.append((*pair, re.sub("^[a-d]  ", "", what), n, worst))
         print("ok    " + line, flush=True)
 
     def trained(self, name, index):
