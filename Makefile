@@ -1,6 +1,7 @@
 # The few verbs everyone uses. `make help` lists them.
 
 CARGO   ?= cargo
+PYTHON  ?= python3
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -10,7 +11,7 @@ SHARE   := $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := help
 FUZZ_SECONDS ?= 600
-.PHONY: help build demo test check fuzz bench docs generate install uninstall clean
+.PHONY: help build demo test check fuzz bench peers docs generate install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +36,15 @@ fuzz: ## every reader, ten minutes each; needs a nightly toolchain
 
 bench: ## benchmarks
 	$(CARGO) bench --locked
+
+peers: build ## speed and memory beside other programs; needs PYTHON with torch, transformers, peft, ctranslate2, sacrebleu
+	$(PYTHON) tests/bench/train_peers.py --tokens 2048,4096
+	$(PYTHON) tests/bench/lora_peers.py --shapes A,B --tokens 2048
+	$(PYTHON) tests/bench/translate_peers.py
+	$(PYTHON) tests/bench/translate_peers.py --batches 1,16 --cpu-time
+	$(PYTHON) tests/bench/first_translation.py
+	$(PYTHON) tests/bench/finetune_memory.py --tokens 512 --updates 2 --rounds 3 --systems f32,bf16-ckpt,peft-f32,peft-bf16
+	$(PYTHON) tests/bench/score_peers.py $(BINARY) --sizes 1000,10000
 
 docs: ## the library's documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked

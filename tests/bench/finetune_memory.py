@@ -29,7 +29,8 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import built
+
 # d_model, layers on each side, heads, ffn_dim, vocab_size
 SHAPES = {"nllb-600m": (1024, 12, 16, 4096, 256206), "small": (256, 3, 4, 1024, 8000)}
 MODULES = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
@@ -207,8 +208,7 @@ def main():
     if unknown or names[0] not in ISOGLOSS or a.updates < 2:
         ap.error(f"systems are {', '.join([*ISOGLOSS, *PEFT])}; one of isogloss comes first; two updates at least")
     if a.isogloss is None:
-        subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
-        a.isogloss = ROOT / "target" / "release" / "isogloss"
+        a.isogloss = built.binary()
     with tempfile.TemporaryDirectory() as temporary:
         a.dir = a.dir or Path(temporary)
         a.dir.mkdir(parents=True, exist_ok=True)

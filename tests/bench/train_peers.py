@@ -26,9 +26,9 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import built
+
 LEN = 32
 # name -> d_model, layers on each side, heads, ffn_dim, vocab_size
 SHAPES = {"A": (256, 3, 4, 1024, 8000), "B": (512, 6, 8, 2048, 32000)}
@@ -109,7 +109,7 @@ class Worker:
                    ISOGLOSS_THREADS=n, TRANSFORMERS_VERBOSITY="error")
         self.name, self.method = name, method
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=env, cwd=ROOT)
+                                        env=env, cwd=built.ROOT)
 
     def ask(self, line, key):
         try:
@@ -132,17 +132,6 @@ class Worker:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
-
-
-def build_bench():
-    """The executable of the Cargo bench target `train_step`."""
-    out = subprocess.run(["cargo", "bench", "--bench", "train_step", "--no-run", "--message-format", "json"],
-                         cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    for line in out.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message.get("target", {}).get("name") == "train_step":
-            return message["executable"]
-    sys.exit("cargo built no bench target `train_step`")
 
 
 def measure(kind, workers, shape, tokens, a):
@@ -225,7 +214,7 @@ def torch_command(script, a):
 
 
 def isogloss_command(a):
-    return [os.path.abspath(a.isogloss) if a.isogloss else build_bench()]
+    return [os.path.abspath(a.isogloss) if a.isogloss else built.bench("train_step")]
 
 
 def append(path, row):

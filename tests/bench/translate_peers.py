@@ -2,10 +2,12 @@
 """Translation speed beside CTranslate2, in turns, on random models.
 
 Both decode the same token ids and give every sentence exactly 32 tokens, so that the work is
-equal. Needs ctranslate2, torch and transformers, and the built benchmark:
+equal. A turn is a pause, one run that is not timed and runs for a second or more: threads that
+have slept while the other system ran are woken on one processor, and wait for each other there
+until the scheduler parts them. Needs ctranslate2, torch and transformers.
 
-    cargo build --release --bench decode
-    python tests/bench/translate_peers.py --program target/release/deps/decode-HASH --work DIR
+    python tests/bench/translate_peers.py                # builds the bench `decode`
+    python tests/bench/translate_peers.py --batches 1,16 --cpu-time
 """
 import argparse
 import json
@@ -14,6 +16,7 @@ import statistics
 import subprocess
 import time
 
+import built
 from random_model import SHAPES, build, sources, vocabulary
 
 TOKENS = 32
@@ -42,9 +45,19 @@ class Ours:
         self.process.wait()
 
 
+def turn(run):
+    """Seconds of a run, once it runs steadily."""
+    time.sleep(0.3)
+    run()
+    times = []
+    while sum(times) < 1.0:
+        times.append(run())
+    return statistics.mean(times)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
-    ap.add_argument("--program", required=True)
+    ap.add_argument("--program", metavar="EXE", help="built bench `decode`; default: build it with cargo")
     ap.add_argument("--work", default="/tmp/isogloss-bench")
     ap.add_argument("--shapes", default="A,B")
     ap.add_argument("--batches", default="1,16,64")
@@ -60,11 +73,12 @@ def main():
         a.threads = 1
     import ctranslate2
 
+    program = a.program or built.bench("decode")
     clock = time.process_time if a.cpu_time else time.perf_counter
     print(f"{'shape':5} {'batch':>5} {'beam':>4} {'isogloss':>9} {'CTranslate2':>11} {'ratio':>6}  tokens a second")
     for shape in a.shapes.split(","):
         hf, ct2 = build(shape, a.work)
-        ours = Ours(a.program, hf)
+        ours = Ours(program, hf)
         peer = ctranslate2.Translator(os.path.join(ct2, "float32"), device="cpu", compute_type="float32",
                                       inter_threads=1, intra_threads=a.threads)
         names = vocabulary(SHAPES[shape][4])
@@ -85,11 +99,9 @@ def main():
                     return clock() - start
 
                 times = {"ours": [], "peer": []}
-                for i in range(a.rounds + 1):
-                    mine, theirs = ours.run(ids, batch, beam, a.threads, a.cpu_time), run_peer()
-                    if i > 0:
-                        times["ours"].append(mine)
-                        times["peer"].append(theirs)
+                for _ in range(a.rounds):
+                    times["ours"].append(turn(lambda: ours.run(ids, batch, beam, a.threads, a.cpu_time)))
+                    times["peer"].append(turn(run_peer))
                 rate = {k: len(ids) * TOKENS / statistics.median(v) for k, v in times.items()}
                 ratio = statistics.median(t / o for o, t in zip(times["ours"], times["peer"]))
                 print(f"{shape:5} {batch:5} {beam:4} {rate['ours']:9.0f} {rate['peer']:11.0f} {ratio:6.2f}", flush=True)
