@@ -22,6 +22,8 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 data=../data
 mkdir -p "$work"
+# Inputs that a reader takes as files would else wait for a disk.
+if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi
 # Small valid files to begin from; a target without any begins from nothing.
 seeds() {
 	local to=$work/corpus/$1
