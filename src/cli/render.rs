@@ -184,5 +184,24 @@ fn page(
     write()
         .and_then(|()| rest(&man, &mut bytes))
         .map_err(|e| Error::bug("cannot render a man page").cause(e.to_string()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(unfilled_examples(&String::from_utf8_lossy(&bytes)))
+}
+
+/// Lines that are set in are commands: they stay as they are, however wide the page is.
+fn unfilled_examples(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    let mut inside = false;
+    for line in page.lines() {
+        let is_example = line.starts_with("  ");
+        if is_example != inside {
+            out.push_str(if is_example { ".nf\n" } else { ".fi\n" });
+            inside = is_example;
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    if inside {
+        out.push_str(".fi\n");
+    }
+    out
 }

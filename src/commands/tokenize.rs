@@ -133,9 +133,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     out.flush()?;
     if num_unk > 0 {
-        context
-            .report
-            .warning(&Error::data(format!("{num_unk} tokens are unknown to the tokenizer")));
+        context.report.warning(&Error::data(match num_unk {
+            1 => "1 token is unknown to the tokenizer".to_string(),
+            n => format!("{n} tokens are unknown to the tokenizer"),
+        }));
     }
     Ok(Outcome::Ok)
 }

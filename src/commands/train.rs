@@ -45,7 +45,7 @@ use dry_run::{Plan, dry_run};
 use memory::MemoryPlan;
 use method::NewMethod;
 use observer::TrainObserver;
-use resume::{Identity, open_run};
+use resume::{Identity, check_run, open_run};
 use scorer::ValidMetrics;
 use task_args::Half;
 
@@ -184,17 +184,6 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(warning) = available_bytes().and_then(|n| memory.warning(n)) {
         context.report.warning(&warning);
     }
-    if context.dry_run {
-        let plan = Plan {
-            corpora: [("train", Some(&*corpus)), ("valid", valid.as_ref())],
-            masks: masks.as_ref(),
-            method: about.as_ref(),
-            memory: &memory,
-        };
-        return dry_run(args, context, &base, &plan, &trained);
-    }
-    context.report.note(memory.lines().swap_remove(0));
-
     let identity = Identity {
         settings: &settings,
         data_sha256: &data_sha256,
@@ -205,6 +194,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         method_sha256: about.as_ref().map(|a| &*a.sha256),
         num_examples: corpus.num_examples(),
     };
+    if context.dry_run {
+        let resumed = check_run(args, &identity)?;
+        let plan = Plan {
+            resumed: resumed.as_ref(),
+            corpora: [("train", Some(&*corpus)), ("valid", valid.as_ref())],
+            masks: masks.as_ref(),
+            method: about.as_ref(),
+            memory: &memory,
+        };
+        return dry_run(args, context, &base, &plan, &trained);
+    }
+    context.report.note(memory.lines().swap_remove(0));
     let (run, resumed) = open_run(args, context, &identity)?;
     let latest = run.latest()?;
     let from = match (&latest, &weights) {

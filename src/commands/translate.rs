@@ -348,7 +348,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         true => None,
         false => args.neuron_masks.load_or_carried_by(&checkpoint, carried)?,
     };
-    let options = args.options(&ModelDefaults::read(checkpoint.dir())?);
+    let defaults = ModelDefaults::read(checkpoint.dir())?;
+    if !defaults.unheeded.is_empty() {
+        context.report.warning(
+            &Error::artifact("the model asks for a search that isogloss does not have")
+                .at(checkpoint.dir().join(crate::formats::hf::GENERATION_CONFIG))
+                .found(defaults.unheeded.join(", "))
+                .hint("translations differ from those of `generate` there"),
+        );
+    }
+    let options = args.options(&defaults);
     if let Some(id) =
         options.suppress_tokens.iter().find(|&&id| id as usize >= checkpoint.config.vocab_size)
     {

@@ -180,6 +180,15 @@ impl ModelFiles {
             }
             owner.insert(tensor, i);
         }
+        for (i, file) in files.iter().enumerate() {
+            let stray = file.names().into_iter().find(|n| owner.get(n) != Some(&i));
+            if let Some(tensor) = stray {
+                return Err(Error::artifact("shard holds a tensor that its index does not name")
+                    .at(file.path())
+                    .tensor(tensor)
+                    .hint(format!("{} would leave it out", index.display())));
+            }
+        }
         Ok(Self { files, owner })
     }
 

@@ -40,6 +40,36 @@ const PART_BYTES: usize = 32 << 20;
 /// Added to the logits when it is not zero.
 pub const FINAL_LOGITS_BIAS: &str = "final_logits_bias";
 
+/// The configuration of a checkpoint. A null says as much as no key.
+///
+/// # Errors
+/// Artifact: names the key that cannot be read.
+fn read_config(raw: serde_json::Value) -> Result<ModelConfig> {
+    let parse = |v: &serde_json::Value| serde_json::from_value::<ModelConfig>(v.clone());
+    let Err(first) = parse(&raw) else {
+        return parse(&raw).map_err(|e| Error::bug("a configuration changed").cause(e.to_string()));
+    };
+    let serde_json::Value::Object(mut keys) = raw else {
+        return Err(Error::artifact("model configuration cannot be read").cause(first.to_string()));
+    };
+    keys.retain(|_, v| !v.is_null());
+    let e = match parse(&keys.clone().into()) {
+        Ok(config) => return Ok(config),
+        Err(e) => e.to_string(),
+    };
+    // Without the key at fault something else is said.
+    let at_fault = keys.keys().find(|key| {
+        let mut others = keys.clone();
+        others.shift_remove(*key);
+        parse(&others.into()).map_or_else(|other| other.to_string() != e, |_| true)
+    });
+    let refused = Error::artifact("model configuration cannot be read").cause(e.clone());
+    Err(match at_fault {
+        Some(key) => refused.key(key).found(keys[key].to_string()),
+        None => refused,
+    })
+}
+
 /// Rows of a stored table that are looked at, and how far rounding to half a float and another
 /// library's sines may be off.
 const COMPARED_POSITIONS: usize = 64;
@@ -191,11 +221,7 @@ impl Checkpoint {
                 .found(format!("`{model_type}`"))
                 .expected("`m2m_100` (M2M-100, NLLB-200, SMaLL-100)"));
         }
-        let config: ModelConfig = serde_json::from_value(raw).map_err(|e| {
-            Error::artifact("model configuration cannot be read")
-                .at(&config_path)
-                .cause(e.to_string())
-        })?;
+        let mut config = read_config(raw).map_err(|e| e.at(&config_path))?;
         if let Some((field, complaint)) = config.fault() {
             return Err(Error::artifact("model configuration is not usable")
                 .at(&config_path)
@@ -214,6 +240,8 @@ impl Checkpoint {
             false => ModelFiles::open(&dir)?,
         };
         let shared = Self::check(&files, &config, &dir, is_int8)?;
+        // Its copies are one matrix, or it would not be here; what is written of it holds one.
+        config.tie_word_embeddings = true;
         Ok(Self { dir, config, files, shared, sha256: OnceLock::new(), is_int8 })
     }
 
@@ -271,6 +299,18 @@ impl Checkpoint {
                     let e = file.wrong_type(stored, view.dtype(), "F32, F16, BF16 or F64");
                     return Err(e.hint(format!("config.json has no `{QUANTIZATION}`")));
                 }
+            }
+        }
+        if !config.tie_word_embeddings {
+            let absent = [SHARED, "lm_head.weight"].into_iter().find(|n| !present.contains(n));
+            if let Some(name) = absent {
+                return Err(Error::artifact(
+                    "`tie_word_embeddings` is false and a copy is missing",
+                )
+                .at(dir)
+                .tensor(name)
+                .hint("models with untied embeddings are not of this architecture")
+                .hint("if they are tied, remove the key from config.json"));
             }
         }
         // Copies of the tied matrix must be one matrix.

@@ -102,6 +102,14 @@ impl ModelConfig {
                 return Some((name, format!("{v} is out of range")));
             }
         }
+        // Its table, in f32.
+        if self.max_position_embeddings.saturating_mul(self.d_model) > 1 << 28 {
+            let n = self.max_position_embeddings;
+            return Some((
+                "max_position_embeddings",
+                format!("{n} positions take more than 1 GiB"),
+            ));
+        }
         for (name, v) in
             [("encoder_layers", self.encoder_layers), ("decoder_layers", self.decoder_layers)]
         {

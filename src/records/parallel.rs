@@ -133,6 +133,7 @@ impl ParallelReader {
             },
         };
         let place = |e: Error| e.at(&self.path).line(line.number);
+        let defaults = [self.options.src_lang.as_deref(), self.options.tgt_lang.as_deref()];
         let mut record = match self.format {
             InputFormat::Text => {
                 ParallelRecord { src: Some(line.text.clone()), ..Default::default() }
@@ -152,7 +153,7 @@ impl ParallelReader {
                     .zip(cells)
                     .map(|(h, c)| (h.clone(), Value::from(c)))
                     .collect();
-                from_map(map).map_err(place)?
+                from_map_in(map, defaults).map_err(place)?
             }
             InputFormat::Jsonl => {
                 let value: Value = serde_json::from_str(&line.text).map_err(|e| {
@@ -171,7 +172,7 @@ impl ParallelReader {
                 if !has_text && map.get("type").is_some_and(Value::is_string) {
                     return Ok(Some(None));
                 }
-                from_map(map).map_err(place)?
+                from_map_in(map, defaults).map_err(place)?
             }
         };
         record.line = line.number;
@@ -217,6 +218,12 @@ pub(super) fn kind_of(v: &Value) -> &'static str {
 
 /// A record from a parsed object.
 pub fn from_map(map: Map<String, Value>) -> Result<ParallelRecord> {
+    from_map_in(map, [None; 2])
+}
+
+/// The same where `defaults`, source and target, are the languages of records that name none: they
+/// say which side of a `translation` object is which.
+fn from_map_in(map: Map<String, Value>, defaults: [Option<&str>; 2]) -> Result<ParallelRecord> {
     let mut r = ParallelRecord {
         id: match map.get("id") {
             None | Some(Value::Null) => None,
@@ -278,20 +285,7 @@ pub fn from_map(map: Map<String, Value>) -> Result<ParallelRecord> {
     // Hugging Face `translation` objects hold both sides by language.
     match map.get("translation") {
         Some(Value::Object(t)) => {
-            let languages: Vec<&String> = t.keys().collect();
-            if languages.len() != 2 && (r.src_lang.is_none() || r.tgt_lang.is_none()) {
-                return Err(Error::data("`translation` must hold two languages")
-                    .field("translation")
-                    .found(format!("{} languages", languages.len())));
-            }
-            let src_lang = r.src_lang.clone().unwrap_or_else(|| languages[0].clone());
-            let tgt_lang = match &r.tgt_lang {
-                Some(t) => t.clone(),
-                None => languages
-                    .iter()
-                    .find(|l| ***l != src_lang)
-                    .map_or_else(String::new, |l| (*l).clone()),
-            };
+            let [src_lang, tgt_lang] = sides(t, [&r.src_lang, &r.tgt_lang], defaults)?;
             r.src = r.src.or(text_field(t, &src_lang)?);
             if r.refs.is_empty() {
                 r.refs.extend(text_field(t, &tgt_lang)?);
@@ -310,6 +304,36 @@ pub fn from_map(map: Map<String, Value>) -> Result<ParallelRecord> {
     Ok(r)
 }
 
+/// Source and target of texts by language: as the record says, else as `defaults`, else in their order.
+fn sides(
+    texts: &Map<String, Value>,
+    own: [&Option<String>; 2],
+    defaults: [Option<&str>; 2],
+) -> Result<[String; 2]> {
+    let [src, tgt] = [0, 1].map(|i| own[i].as_deref().or(defaults[i]));
+    let found = || texts.keys().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
+    if let Some(lang) = [src, tgt].into_iter().flatten().find(|l| !texts.contains_key(*l)) {
+        return Err(Error::data(format!("`translation` has no text in `{lang}`"))
+            .field("translation")
+            .found(found()));
+    }
+    let other = |than: &str| texts.keys().find(|l| *l != than).map(String::as_str);
+    let pair = match (src, tgt, texts.len()) {
+        (Some(src), Some(tgt), _) => Some((src, tgt)),
+        (Some(src), None, 2) => other(src).map(|tgt| (src, tgt)),
+        (None, Some(tgt), 2) => other(tgt).map(|src| (src, tgt)),
+        (None, None, 2) => texts.keys().next().and_then(|src| Some((src.as_str(), other(src)?))),
+        _ => None,
+    };
+    let pair = pair.ok_or_else(|| {
+        Error::data("`translation` must hold two languages")
+            .field("translation")
+            .found(found())
+            .hint("`--src-lang` and `--tgt-lang` choose among more")
+    })?;
+    Ok([pair.0.to_string(), pair.1.to_string()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +343,35 @@ mod tests {
             Value::Object(m) => from_map(m),
             _ => panic!(),
         }
+    }
+
+    /// An object names no direction: flags do, and only without them its order.
+    #[test]
+    fn sides_of_a_translation_object() {
+        let read = |text: &str, defaults: [Option<&str>; 2]| match serde_json::from_str(text) {
+            Ok(Value::Object(m)) => from_map_in(m, defaults).map(|r| {
+                let text = |t: &Option<String>| t.clone().unwrap_or_default();
+                [text(&r.src_lang), text(&r.tgt_lang), text(&r.src), r.refs.join("|")].join(" ")
+            }),
+            _ => panic!(),
+        };
+        let two = r#"{"translation":{"de":"H","en":"h"}}"#;
+        for (defaults, want) in [
+            ([None, None], "de en H h"),
+            ([Some("en"), Some("de")], "en de h H"),
+            ([Some("en"), None], "en de h H"),
+            ([None, Some("de")], "en de h H"),
+            ([Some("de"), None], "de en H h"),
+        ] {
+            assert_eq!(read(two, defaults).unwrap(), want, "{defaults:?}");
+        }
+        let own = r#"{"tgt_lang":"en","translation":{"de":"H","en":"h"}}"#;
+        assert_eq!(read(own, [None, Some("de")]).unwrap(), "de en H h");
+        let three = r#"{"translation":{"de":"H","en":"h","fr":"S"}}"#;
+        assert_eq!(read(three, [Some("fr"), Some("de")]).unwrap(), "fr de S H");
+        assert!(read(three, [Some("fr"), None]).unwrap_err().to_string().contains("two languages"));
+        let e = read(two, [Some("fr"), Some("de")]).unwrap_err().to_string();
+        assert!(e.contains("no text in `fr`") && e.contains("`de`, `en`"), "{e}");
     }
 
     #[test]

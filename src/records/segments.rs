@@ -118,12 +118,14 @@ impl SegmentParser {
     pub fn parse<'a>(&self, raw: &'a RawSegment) -> Result<Option<Segment<'a>>> {
         let mut segment = match raw {
             RawSegment::Ready(segment) => segment.borrowed(),
-            RawSegment::Json(line) => match parse_json(line, &self.options.fields)
-                .map_err(|e| e.at(&self.path).line(line.number))?
-            {
-                Parsed::Segment(segment) => segment,
-                Parsed::Other(_) => return Ok(None),
-            },
+            RawSegment::Json(line) => {
+                match parse_json(line, &self.options.fields, self.languages())
+                    .map_err(|e| e.at(&self.path).line(line.number))?
+                {
+                    Parsed::Segment(segment) => segment,
+                    Parsed::Other(_) => return Ok(None),
+                }
+            }
         };
         for (lang, default) in [
             (&mut segment.src_lang, &self.options.src_lang),
@@ -138,6 +140,11 @@ impl SegmentParser {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Source and target of records that name none.
+    fn languages(&self) -> [&Option<String>; 2] {
+        [&self.options.src_lang, &self.options.tgt_lang]
     }
 }
 
@@ -250,7 +257,8 @@ impl SegmentReader {
             let text = Value::Text(Cow::Owned(cell.to_string()));
             collector.put(name, text, wanted).map_err(place)?;
         }
-        Ok(RawSegment::Ready(collector.finish(line.number)))
+        let languages = self.parser.languages();
+        Ok(RawSegment::Ready(collector.finish(line.number, languages)))
     }
 
     fn read_header(&mut self) -> Result<()> {
@@ -276,8 +284,8 @@ impl SegmentReader {
     /// Passes over records before the first segment, keeping the translation's signature.
     fn skip_headers(&mut self) -> Result<()> {
         while let Some(line) = &self.pending {
-            let parsed =
-                parse_json(line, &[]).map_err(|e| e.at(&self.parser.path).line(line.number))?;
+            let parsed = parse_json(line, &[], [&None; 2])
+                .map_err(|e| e.at(&self.parser.path).line(line.number))?;
             let Parsed::Other(signature) = parsed else { break };
             if let Some(signature) = signature {
                 self.signature = Some(signature.into_owned());

@@ -245,6 +245,8 @@ struct Marks {
     list: Option<String>,
     /// Marks with their ids.
     tokens: BTreeMap<String, u64>,
+    /// Other tokens that were added.
+    others: Vec<String>,
 }
 
 impl Marks {
@@ -260,15 +262,20 @@ impl Marks {
             }
             self.list = Some(name.to_string());
         }
+        // tokenizer_config.json has other numbers beside its tokens.
+        let is_list = file.as_object().is_some_and(|f| f.values().all(Value::is_u64));
         for (token, id) in file.as_object().into_iter().flatten() {
-            if let (Some(_), Some(id)) = (language_of_mark(token), id.as_u64()) {
-                self.tokens.insert(token.clone(), id);
+            match (language_of_mark(token), id.as_u64()) {
+                (Some(_), Some(id)) => drop(self.tokens.insert(token.clone(), id)),
+                (None, Some(_)) if is_list => self.others.push(token.clone()),
+                _ => {}
             }
         }
         for (id, token) in file["added_tokens_decoder"].as_object().into_iter().flatten() {
-            let content = token["content"].as_str().filter(|t| language_of_mark(t).is_some());
-            if let (Some(token), Ok(id)) = (content, id.parse()) {
-                self.tokens.insert(token.to_string(), id);
+            let Some(token) = token["content"].as_str() else { continue };
+            match (language_of_mark(token), id.parse()) {
+                (Some(_), Ok(id)) => drop(self.tokens.insert(token.to_string(), id)),
+                _ => self.others.push(token.to_string()),
             }
         }
         Ok(())
@@ -276,6 +283,14 @@ impl Marks {
 
     /// All marks by id: the list's behind the vocabulary, and others where the files say.
     fn all(self, num_pieces: u32, ids: &HashMap<Box<str>, u32>) -> Result<BTreeMap<u32, String>> {
+        // fairseq filled its dictionary up with words that no text has.
+        let is_known = |t: &str| ids.contains_key(t) || t.starts_with("madeupword");
+        if let Some(token) = self.others.iter().find(|t| !is_known(t)) {
+            return Err(Error::artifact("an added token is not a language mark")
+                .key(&**token)
+                .expected("marks such as `__de__`, and tokens of the vocabulary")
+                .hint("text that holds it would be cut otherwise than in training"));
+        }
         let list = self.list.as_deref().unwrap_or(fairseq_codes::DEFAULT);
         let codes = fairseq_codes::list(list).into_iter().flatten();
         let mut marks: BTreeMap<u32, String> =

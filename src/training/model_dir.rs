@@ -87,7 +87,24 @@ pub fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        let weights = [".safetensors", ".bin", ".pt", ".h5", ".msgpack", ".index.json"];
+        let weights = [
+            ".safetensors",
+            ".bin",
+            ".pt",
+            ".pth",
+            ".ckpt",
+            ".h5",
+            ".msgpack",
+            ".ot",
+            ".onnx",
+            ".onnx_data",
+            ".gguf",
+            ".tflite",
+            ".pb",
+            ".npz",
+            ".pkl",
+            ".index.json",
+        ];
         let of_weights =
             [hf::CONFIG, hypernet::FILE, adapters::FILE, placement::FILE, peft::CONFIG];
         let skip = of_weights.contains(&name.as_str())

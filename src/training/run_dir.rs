@@ -130,19 +130,7 @@ impl RunDir {
 
     /// The checkpoint `latest` names, if the run has one.
     pub fn latest(&self) -> Result<Option<PathBuf>> {
-        let pointer = self.path.join("latest");
-        if !pointer.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&pointer).map_err(|e| Error::io("read", &pointer, e))?;
-        let dir = self.checkpoint_dir(text.split_whitespace().next().unwrap_or(""));
-        if !dir.join(STATE).is_file() {
-            return Err(Error::artifact("run names a checkpoint that is not there")
-                .at(&pointer)
-                .found(text.trim().to_string())
-                .hint("write the name of an existing checkpoint into `latest`"));
-        }
-        Ok(Some(dir))
+        latest_checkpoint(&self.path)
     }
 
     /// Writes a checkpoint, then moves `latest`. Returns its directory and weights' hash.
@@ -270,6 +258,26 @@ fn mend_log(path: &Path) -> Result<()> {
         file.set_len(end as u64).map_err(|e| Error::io("write", path, e))?;
     }
     Ok(())
+}
+
+/// The checkpoint that `latest` of a run directory names, if it has one.
+///
+/// # Errors
+/// Artifact: it names one that is not there.
+pub fn latest_checkpoint(run: &Path) -> Result<Option<PathBuf>> {
+    let pointer = run.join("latest");
+    if !pointer.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&pointer).map_err(|e| Error::io("read", &pointer, e))?;
+    let dir = run.join("checkpoints").join(text.split_whitespace().next().unwrap_or(""));
+    if !dir.join(STATE).is_file() {
+        return Err(Error::artifact("run names a checkpoint that is not there")
+            .at(&pointer)
+            .found(text.trim().to_string())
+            .hint("write the name of an existing checkpoint into `latest`"));
+    }
+    Ok(Some(dir))
 }
 
 /// What a checkpoint holds.

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 def bench(name):
     out = subprocess.run(["cargo", "bench", "--bench", name, "--no-run", "--message-format", "json"], cwd=ROOT,
                          stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -85,6 +85,9 @@ fn line_aligned_files_with_several_references() {
         .stdin(t.read("hyp.txt"))
         .run();
     assert_eq!(piped.ok().records()[0]["value"], one[0]["value"]);
+    // Nothing, as a pipe brings it whose first command failed, is not text without references.
+    let nothing = t.isogloss(["score", "--json"]).stdin("").run();
+    nothing.code(3).says("no hypotheses");
 }
 
 #[test]

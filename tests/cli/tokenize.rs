@@ -60,7 +60,7 @@ fn one_record_or_line_a_text() {
     let lines: Vec<&str> = lines.lines().collect();
     assert_eq!((lines.len(), lines[1]), (3, ""));
     assert!(!lines[2].contains("__de__") && lines[2].ends_with("<unk>"), "{lines:?}");
-    text(&[], "\u{4e00}\n").says("1 tokens are unknown");
+    text(&[], "\u{4e00}\n").says("1 token is unknown");
     let first = |args: &[&str]| text(args, "ba\n").ok().stdout();
     assert!(first(&[]).starts_with("__en__ ") && first(&[]).trim_end().ends_with("</s>"));
     assert!(first(&["--nllb-legacy-source"]).trim_end().ends_with("</s> __en__"));

@@ -387,7 +387,16 @@ fn long_pairs_are_left_out_cut_or_refused() {
     t.isogloss(of("skip")).run().ok().says("1 of 7 pairs");
     t.isogloss(of("cut")).run().ok().says("are cut");
     t.isogloss(of("error")).run().code(3).says("long.jsonl:7");
-    t.isogloss(of("skip").into_iter().chain(["--dry-run"])).run().ok();
+    let dry = |more: &[&'static str]| {
+        t.isogloss(of("skip").into_iter().chain(["--dry-run"]).chain(more.iter().copied())).run()
+    };
+    // It says what the run would say.
+    dry(&[]).code(2).says("the run is finished");
+    dry(&["--seed", "7"]).code(2).says("started with other settings").says("seed: 1 -> 7");
+    let plan = dry(&["--overwrite"]);
+    plan.ok();
+    assert!(plan.stdout().contains("writes: skip"), "{}", plan.stdout());
+    assert!(t.exists("skip/checkpoints"), "nothing was moved");
 }
 
 /// The scores of a validation are those of `translate` and `score` on its checkpoint.

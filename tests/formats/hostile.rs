@@ -489,6 +489,53 @@ fn stored_positions_must_be_those_that_are_computed() {
     }
 }
 
+/// What cannot be read of a configuration is named; a null is as good as no key.
+#[test]
+fn keys_of_a_configuration_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("model.safetensors"), fixture("model.safetensors")).unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&fixture("config.json")).unwrap();
+    let opened = |key: &str, value: serde_json::Value| {
+        let mut config = whole.clone();
+        config[key] = value;
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        Checkpoint::open(dir.path())
+            .map(|c| c.config.tie_word_embeddings)
+            .map_err(|e| e.to_string())
+    };
+    for (key, value) in [
+        ("eos_token_id", serde_json::json!([2])),
+        ("d_model", serde_json::json!(-1)),
+        ("scale_embedding", serde_json::json!("yes")),
+    ] {
+        let e = opened(key, value.clone()).unwrap_err();
+        assert!(e.contains(&format!("`{key}`")) && e.contains(&value.to_string()), "{e}");
+    }
+    opened("encoder_layerdrop", serde_json::Value::Null).unwrap();
+    opened("scale_embedding", serde_json::Value::Null).unwrap();
+    let e = opened("max_position_embeddings", serde_json::json!(16_000_000)).unwrap_err();
+    assert!(e.contains("max_position_embeddings") && e.contains("GiB"), "{e}");
+    // Not tied by what it says, and nothing to show that it is all the same.
+    let e = opened("tie_word_embeddings", false.into()).unwrap_err();
+    assert!(e.contains("lm_head.weight") && e.contains("tie_word_embeddings"), "{e}");
+    let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
+    let views: Vec<_> =
+        plain.names().into_iter().map(|n| (n.clone(), plain.view(&n).unwrap())).collect();
+    let of = |v: &safetensors::tensor::TensorView<'_>, bytes| Entry {
+        shape: v.shape().to_vec(),
+        data: Data::Raw(v.dtype(), bytes),
+    };
+    let mut entries: BTreeMap<String, Entry<'_>> =
+        views.iter().map(|(n, v)| (n.clone(), of(v, v.data()))).collect();
+    let (_, shared) = views.iter().find(|(n, _)| n == "model.shared.weight").unwrap();
+    entries.insert("lm_head.weight".into(), of(shared, shared.data()));
+    write(&dir.path().join("model.safetensors"), &entries, &BTreeMap::new(), true).unwrap();
+    assert!(
+        opened("tie_word_embeddings", false.into()).unwrap(),
+        "its copies are equal: it is tied"
+    );
+}
+
 #[test]
 fn missing_and_unused_tensors_are_counted_and_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -50,6 +50,11 @@ impl Source {
             ReferenceFiles { named: [], fallback } => fallback,
             ReferenceFiles { named, .. } => named,
         };
+        if first.is_none() && hyps.format == SegmentFormat::Text {
+            return Err(Error::data("there are no hypotheses: the input is empty")
+                .at(hyp.name())
+                .hint("a command before it in the pipe may have failed"));
+        }
         if inputs.is_empty() && hyps.format == SegmentFormat::Text {
             return Err(Error::usage("hypotheses in plain lines need references beside them")
                 .flag("--ref")

@@ -58,8 +58,8 @@ pub enum OutputFormat {
 ///
 /// Example:
 ///   isogloss train -m model --train train.jsonl --valid dev.jsonl --max-steps 2000 -o run
-///   isogloss train -m model --method lora --lora-rank 8 --train train.jsonl --max-steps 500 -o run
-///   isogloss train -m model --method hyper-adapters --match-params 1/6 --train train.jsonl --max-steps 500 -o run
+///   isogloss train -m model --method lora --lora-rank 8 --train train.jsonl -o lora
+///   isogloss train -m model --method hyper-adapters --train train.jsonl -o hyper
 #[derive(Clone, Debug, clap::Args, Serialize)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

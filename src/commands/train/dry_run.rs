@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::exit::Outcome;
 use crate::model::Checkpoint;
 use crate::model::checkpoint::parameter_shapes;
-use crate::training::{Corpus, Task};
+use crate::training::{Corpus, RunState, Task};
 
 /// What a run would work on.
 pub struct Plan<'a> {
@@ -17,6 +17,8 @@ pub struct Plan<'a> {
     pub masks: Option<&'a LoadedMasks>,
     pub method: Option<&'a About>,
     pub memory: &'a MemoryPlan,
+    /// Where the run stands that it would continue.
+    pub resumed: Option<&'a RunState>,
 }
 
 /// What would be trained, from what, and what it would take.
@@ -44,7 +46,12 @@ pub fn dry_run(
     if let Some(method) = plan.method {
         out.line(&format!("{}: {}", method.description, method.names.join(", ")))?;
     }
-    out.line(&format!("writes: {}", args.output.display()))?;
+    match plan.resumed {
+        None => out.line(&format!("writes: {}", args.output.display()))?,
+        Some(state) => {
+            out.line(&format!("continues: {} from step {}", args.output.display(), state.step))?
+        }
+    }
     for (what, c) in plan.corpora {
         let Some(c) = c else { continue };
         out.line(&format!(

@@ -6,7 +6,7 @@ use super::{Args, Method};
 use crate::cli::Context;
 use crate::error::{Error, Result};
 use crate::formats::provenance::short;
-use crate::training::{RunDir, RunState, Settings, differences, read_state};
+use crate::training::{RunDir, RunState, Settings, differences, latest_checkpoint, read_state};
 
 /// What a run must have been started with to be continued.
 pub struct Identity<'a> {
@@ -40,13 +40,16 @@ impl Identity<'_> {
     }
 }
 
-/// Opens the run directory and decides between starting, continuing and refusing.
-pub fn open_run(
-    args: &Args,
-    context: &Context,
-    identity: &Identity<'_>,
-) -> Result<(RunDir, Option<RunState>)> {
-    let path = &args.output;
+/// The state that a command would continue from; None where it starts. Changes nothing.
+///
+/// # Errors
+/// Environment: the path is something else. Usage: the run there had other settings, or is finished.
+pub fn check_run(args: &Args, identity: &Identity<'_>) -> Result<Option<RunState>> {
+    refuse_others(&args.output)?;
+    if args.overwrite { Ok(None) } else { to_continue(args, identity) }
+}
+
+fn refuse_others(path: &Path) -> Result<()> {
     if path.exists() && !path.join("checkpoints").is_dir() {
         let empty = std::fs::read_dir(path).is_ok_and(|mut d| d.next().is_none());
         if !empty {
@@ -55,21 +58,12 @@ pub fn open_run(
                 .hint("choose another `--output`"));
         }
     }
-    if args.overwrite && path.exists() {
-        // Held for a moment, so that a run in progress is not moved away.
-        drop(RunDir::open(path)?);
-        let aside = (1..)
-            .map(|n| PathBuf::from(format!("{}.old-{n}", path.display())))
-            .find(|p| !p.exists())
-            .ok_or_else(|| Error::bug("no free name"))?;
-        std::fs::rename(path, &aside).map_err(|e| Error::io("move aside", path, e))?;
-        context.report.status(format!("moved the old run to {}", aside.display()));
-    }
-    let run = RunDir::open(path)?;
-    let Some(dir) = run.latest()? else {
-        write_settings(path, context)?;
-        return Ok((run, None));
-    };
+    Ok(())
+}
+
+fn to_continue(args: &Args, identity: &Identity<'_>) -> Result<Option<RunState>> {
+    let path = &args.output;
+    let Some(dir) = latest_checkpoint(path)? else { return Ok(None) };
     let state = read_state(&dir)?;
     let changed = identity.differences(&state);
     if !changed.is_empty() {
@@ -105,14 +99,39 @@ pub fn open_run(
                 .hint("`--overwrite` moves it aside and starts afresh"));
         }
     }
-    for name in run.set_aside_beyond(state.step)? {
-        context.report.status(format!(
-            "not part of this run any more: {path}/checkpoints/{name}",
-            path = path.display()
-        ));
+    Ok(Some(state))
+}
+
+/// Opens the run directory and decides between starting, continuing and refusing.
+pub fn open_run(
+    args: &Args,
+    context: &Context,
+    identity: &Identity<'_>,
+) -> Result<(RunDir, Option<RunState>)> {
+    let path = &args.output;
+    refuse_others(path)?;
+    if args.overwrite && path.exists() {
+        // Held for a moment, so that a run in progress is not moved away.
+        drop(RunDir::open(path)?);
+        let aside = (1..)
+            .map(|n| PathBuf::from(format!("{}.old-{n}", path.display())))
+            .find(|p| !p.exists())
+            .ok_or_else(|| Error::bug("no free name"))?;
+        std::fs::rename(path, &aside).map_err(|e| Error::io("move aside", path, e))?;
+        context.report.status(format!("moved the old run to {}", aside.display()));
+    }
+    let run = RunDir::open(path)?;
+    let state = to_continue(args, identity)?;
+    if let Some(state) = &state {
+        for name in run.set_aside_beyond(state.step)? {
+            context.report.status(format!(
+                "not part of this run any more: {path}/checkpoints/{name}",
+                path = path.display()
+            ));
+        }
     }
     write_settings(path, context)?;
-    Ok((run, Some(state)))
+    Ok((run, state))
 }
 
 /// `config.toml` of the run: the effective settings, for `--config`.

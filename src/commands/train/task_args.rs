@@ -29,10 +29,10 @@ pub struct TaskArgs {
     /// Tagged text: records with `lang`, `tokens` and `tags`; may be repeated
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub tag: Vec<String>,
-    /// The same to validate on; may be repeated
+    /// Text to denoise for validation; may be repeated
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub valid_denoise: Vec<String>,
-    /// The same to validate on; may be repeated
+    /// Tagged text to validate on; may be repeated
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub valid_tag: Vec<String>,
     /// Only these languages of denoising text, by commas

@@ -19,15 +19,38 @@ pub struct ModelDefaults {
     /// Bounds the limit that follows from the source.
     pub max_new_tokens: Option<usize>,
     pub suppress_tokens: Vec<u32>,
+    /// What else the file asks of a search, which is not done.
+    pub unheeded: Vec<String>,
 }
 
+/// Keys of a search that isogloss does not have, with the values that ask for nothing.
+const UNHEEDED: [(&str, &[&str]); 17] = [
+    ("bad_words_ids", &["[]"]),
+    ("begin_suppress_tokens", &["[]"]),
+    ("constraints", &["[]"]),
+    ("diversity_penalty", &["0.0", "0"]),
+    ("do_sample", &["false"]),
+    ("encoder_no_repeat_ngram_size", &["0"]),
+    ("encoder_repetition_penalty", &["1.0", "1"]),
+    ("exponential_decay_length_penalty", &[]),
+    ("force_words_ids", &["[]"]),
+    ("forced_eos_token_id", &[]),
+    ("guidance_scale", &["1.0", "1"]),
+    ("min_length", &["0"]),
+    ("num_beam_groups", &["1"]),
+    ("penalty_alpha", &["0.0", "0"]),
+    ("repetition_penalty", &["1.0", "1"]),
+    ("sequence_bias", &["{}", "[]"]),
+    ("stop_strings", &["[]"]),
+];
+
 impl ModelDefaults {
-    /// Reads `DIR/generation_config.json`; a model may do without.
+    /// Reads `DIR/generation_config.json`; without one, config.json, where models had it before.
     pub fn read(dir: &Path) -> Result<Self> {
-        let path = dir.join(hf::GENERATION_CONFIG);
-        if !path.exists() {
+        let files = [hf::GENERATION_CONFIG, hf::CONFIG].map(|name| dir.join(name));
+        let Some(path) = files.into_iter().find(|path| path.exists()) else {
             return Ok(Self::default());
-        }
+        };
         let map: Map<String, Value> = hf::read_json(&path)?;
         Self::from_map(&map).map_err(|e| e.at(&path))
     }
@@ -73,6 +96,13 @@ impl ModelDefaults {
                 None => Vec::new(),
                 Some(v) => ids(v).ok_or_else(|| wrong("suppress_tokens", "a list of token ids"))?,
             },
+            unheeded: UNHEEDED
+                .into_iter()
+                .filter(|(key, neutral)| {
+                    given(key).is_some_and(|v| !neutral.contains(&v.to_string().as_str()))
+                })
+                .map(|(key, _)| key.to_string())
+                .collect(),
         })
     }
 }
@@ -100,6 +130,30 @@ mod tests {
         let d = d.unwrap();
         assert_eq!(d.early_stopping, Some(EarlyStopping::Never));
         assert_eq!((d.suppress_tokens, d.max_new_tokens), (vec![3], Some(7)));
+    }
+
+    #[test]
+    fn what_is_not_done_is_named() {
+        let d = parse(
+            r#"{"repetition_penalty":1.5,"bad_words_ids":[[7]],"min_length":0,"do_sample":false,
+                "num_beam_groups":1,"forced_eos_token_id":null,"sequence_bias":{}}"#,
+        );
+        assert_eq!(d.unwrap().unheeded, ["bad_words_ids", "repetition_penalty"]);
+    }
+
+    #[test]
+    fn models_without_the_file_have_it_in_their_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        assert_eq!(ModelDefaults::read(dir.path()).unwrap(), ModelDefaults::default());
+        write(hf::CONFIG, r#"{"d_model":8,"no_repeat_ngram_size":2,"early_stopping":true}"#);
+        let d = ModelDefaults::read(dir.path()).unwrap();
+        assert_eq!(
+            (d.no_repeat_ngram_size, d.early_stopping),
+            (Some(2), Some(EarlyStopping::Full))
+        );
+        write(hf::GENERATION_CONFIG, r#"{"num_beams":5}"#);
+        assert_eq!(ModelDefaults::read(dir.path()).unwrap(), ModelDefaults::default());
     }
 
     #[test]

@@ -189,7 +189,10 @@ impl<'a> TranslationStream<'a> {
         }
         let warn = |text: String| self.context.report.warning(&Error::data(text));
         if self.num_src_unk > 0 {
-            warn(format!("{} source tokens are unknown to the tokenizer", self.num_src_unk));
+            warn(match self.num_src_unk {
+                1 => "1 source token is unknown to the tokenizer".to_string(),
+                n => format!("{n} source tokens are unknown to the tokenizer"),
+            });
         }
         if self.num_truncated > 0 {
             warn(format!("{} sources were cut to the model's length", self.num_truncated));

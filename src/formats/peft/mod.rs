@@ -193,6 +193,14 @@ fn check_names(file: &TensorFile, targets: &BTreeMap<String, (usize, f64)>) -> R
     if !unused.is_empty() {
         e = e.cause(format!("unused tensors: {}", few(&unused)));
     }
+    let is_embedding =
+        |n: &&String| n.contains("lm_head") || n.contains("shared") || n.contains("embed_tokens");
+    if let Some(name) = unused.iter().copied().find(is_embedding) {
+        return Err(e
+            .tensor(name)
+            .hint("it was saved with the embeddings, which a LoRA here does not change")
+            .hint("`save_pretrained(DIR, save_embedding_layers=False)` leaves them out, if they were not trained"));
+    }
     Err(e
         .hint("was it made for a model with as many layers?")
         .hint(format!("`target_modules` of {CONFIG} says which modules belong")))

@@ -208,15 +208,18 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, line: u64) -> Segment<'a> {
+    /// The segment; `defaults` are source and target of records that name none.
+    pub(super) fn finish(mut self, line: u64, defaults: [&Option<String>; 2]) -> Segment<'a> {
         let mut refs = self.refs.into_iter().find(|r| !r.is_empty()).unwrap_or_default();
         if !self.translation.is_empty() {
-            let src_lang =
-                self.src_lang.get_or_insert_with(|| self.translation[0].0.clone()).clone();
-            if self.tgt_lang.is_none() {
-                self.tgt_lang =
-                    self.translation.iter().map(|t| &t.0).find(|l| **l != src_lang).cloned();
-            }
+            let names = || self.translation.iter().map(|t| &t.0);
+            let default = |lang: &Option<String>| lang.clone().map(Cow::Owned);
+            let src = self.src_lang.take().or_else(|| default(defaults[0]));
+            let tgt = self.tgt_lang.take().or_else(|| default(defaults[1]));
+            let other = |than: &Cow<'a, str>| names().find(|l| *l != than).cloned();
+            let src = src.or_else(|| tgt.as_ref().map_or_else(|| names().next().cloned(), other));
+            let tgt = tgt.or_else(|| src.as_ref().and_then(other));
+            (self.src_lang, self.tgt_lang) = (src, tgt);
             if refs.is_empty() {
                 let target = self.tgt_lang.as_ref();
                 let text = self.translation.into_iter().find(|(l, _)| Some(l) == target);
@@ -249,7 +252,11 @@ pub(super) enum Parsed<'a> {
     Other(Option<Cow<'a, str>>),
 }
 
-pub(super) fn parse_json<'a>(line: &'a Line, wanted: &[String]) -> Result<Parsed<'a>> {
+pub(super) fn parse_json<'a>(
+    line: &'a Line,
+    wanted: &[String],
+    defaults: [&Option<String>; 2],
+) -> Result<Parsed<'a>> {
     struct Record<'w>(&'w [String]);
     impl<'de> Visitor<'de> for Record<'_> {
         type Value = Result<Collector<'de>>;
@@ -286,7 +293,7 @@ pub(super) fn parse_json<'a>(line: &'a Line, wanted: &[String]) -> Result<Parsed
         })??;
     // A stream may hold a header and a summary; readers pass over kinds they do not know.
     match collector.kind.as_deref() {
-        None | Some("translation") => Ok(Parsed::Segment(collector.finish(line.number))),
+        None | Some("translation") => Ok(Parsed::Segment(collector.finish(line.number, defaults))),
         Some(_) => Ok(Parsed::Other(collector.signature)),
     }
 }
