@@ -320,8 +320,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l new-language
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise -d 'Text to restore from damaged copies: records with `lang` and `text`, or parallel text, of which both sides are used; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise-lang -d 'Language of denoising text that names none, such as plain lines' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tag -d 'Tagged text: records with `lang`, `tokens` and `tags`; may be repeated' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-denoise -d 'The same to validate on; may be repeated' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-tag -d 'The same to validate on; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-denoise -d 'Text to denoise for validation; may be repeated' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l valid-tag -d 'Tagged text to validate on; may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l denoise-languages -d 'Only these languages of denoising text, by commas' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l tag-languages -d 'Only these languages of tagged text to train on, by commas' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l noise-mask -d 'Pieces hidden from denoising [default: 15%]' -r

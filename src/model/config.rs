@@ -102,8 +102,9 @@ impl ModelConfig {
                 return Some((name, format!("{v} is out of range")));
             }
         }
-        // Its table, in f32.
-        if self.max_position_embeddings.saturating_mul(self.d_model) > 1 << 28 {
+        // Their table, in f32.
+        let table = self.max_position_embeddings.saturating_mul(self.d_model);
+        if self.max_position_embeddings > 1 << 16 && table > 1 << 28 {
             let n = self.max_position_embeddings;
             return Some((
                 "max_position_embeddings",

@@ -49,7 +49,8 @@ impl PieceTokenizer {
         for name in [hf::TOKENIZER_CONFIG, "added_tokens.json"] {
             let path = dir.join(name);
             if path.is_file() {
-                marks.add(&hf::read_json(&path)?).map_err(|e| e.at(&path))?;
+                let is_list = name != hf::TOKENIZER_CONFIG;
+                marks.add(&hf::read_json(&path)?, is_list).map_err(|e| e.at(&path))?;
             }
         }
         Self::new(&model, vocab, marks, dir, config)
@@ -251,8 +252,8 @@ struct Marks {
 
 impl Marks {
     /// Of tokenizer_config.json (`language_codes`, `added_tokens_decoder`) or added_tokens.json
-    /// (tokens with their ids).
-    fn add(&mut self, file: &Value) -> Result<()> {
+    /// (a list of tokens with their ids, and nothing else).
+    fn add(&mut self, file: &Value, is_list: bool) -> Result<()> {
         if let Some(name) = file["language_codes"].as_str() {
             if fairseq_codes::list(name).is_none() {
                 return Err(Error::artifact("unknown list of languages")
@@ -262,8 +263,6 @@ impl Marks {
             }
             self.list = Some(name.to_string());
         }
-        // tokenizer_config.json has other numbers beside its tokens.
-        let is_list = file.as_object().is_some_and(|f| f.values().all(Value::is_u64));
         for (token, id) in file.as_object().into_iter().flatten() {
             match (language_of_mark(token), id.as_u64()) {
                 (Some(_), Some(id)) => drop(self.tokens.insert(token.clone(), id)),

@@ -372,3 +372,22 @@ fn a_weight_that_a_format_does_not_hold_is_named() {
     });
     export("int8").code(4).says("cannot be stored in int8").says(FC1);
 }
+
+/// Settings of a search that is not done are named, and other programs' weights stay where they are.
+#[test]
+fn what_a_directory_holds_beside_its_model() {
+    let t = prepared(&["model"]);
+    t.write("model/generation_config.json", r#"{"repetition_penalty": 1.5, "num_beams": 5}"#);
+    let translate = ["translate", "-m", "model", "--max-new-tokens", "4", "dev.jsonl"];
+    t.isogloss(translate).run().ok().says("found: repetition_penalty");
+    for name in ["rust_model.ot", "model.onnx", "training.pth"] {
+        t.write(&format!("model/{name}"), "x");
+    }
+    t.write("model/notes.txt", "kept");
+    t.isogloss(["export", "-q", "-m", "model", "--dtype", "bf16", "-o", "out"]).run().ok();
+    let files = t.files();
+    let beside: Vec<&String> = files.iter().filter(|f| f.starts_with("out/")).collect();
+    assert!(beside.iter().any(|f| f.ends_with("notes.txt")), "{beside:?}");
+    let weights = [".ot", ".onnx", ".pth"];
+    assert!(!beside.iter().any(|f| weights.iter().any(|w| f.ends_with(w))), "{beside:?}");
+}

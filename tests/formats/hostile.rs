@@ -15,10 +15,9 @@ use isogloss::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::placement::{Index, Placement, SHARED};
 use isogloss::formats::provenance::Provenance;
-use isogloss::formats::safetensors::{Data, Entry, TensorFile, write};
+use isogloss::formats::safetensors::TensorFile;
 use isogloss::formats::sentencepiece::SentencePieceModel;
 use isogloss::io::Input;
-use isogloss::kernels::embedding::sinusoidal_positions;
 use isogloss::methods::hyper::{HyperInit, HyperNetwork};
 use isogloss::methods::lora::LoraSet;
 use isogloss::model::checkpoint::linear_shapes;
@@ -28,7 +27,7 @@ use isogloss::text::TextTokenizer;
 use isogloss::training::read_state;
 use proptest::prelude::*;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/training/even");
+use super::{FIXTURE, fixture};
 
 /// Reads every tensor of a file that opens.
 fn read_tensors(path: &Path) {
@@ -67,10 +66,6 @@ fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
             b
         },
     )
-}
-
-fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(FIXTURE).join(name)).unwrap()
 }
 
 /// A SentencePiece model and a vocabulary for it.
@@ -413,139 +408,5 @@ proptest! {
         let config: ModelConfig = read_json(&Path::new(FIXTURE).join("config.json")).unwrap();
         prop_assert!(TextTokenizer::load(dir.path(), &config).is_err());
         let _ = serde_json::from_str::<TrainingRecord>(&text);
-    }
-}
-
-#[test]
-fn shards_outside_the_directory_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("config.json"), fixture("config.json")).unwrap();
-    for shard in ["../x.safetensors", "/etc/passwd", "a/b.safetensors", "..", ""] {
-        let index = serde_json::json!({"weight_map": {"model.shared.weight": shard}});
-        std::fs::write(dir.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
-        let e = Checkpoint::open(dir.path()).err().unwrap();
-        assert!(e.to_string().contains("outside the model directory"), "{shard}: {e}");
-    }
-}
-
-#[test]
-fn other_architectures_and_pickles_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("config.json");
-    std::fs::write(&config, r#"{"model_type":"bert"}"#).unwrap();
-    let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
-    assert!(e.contains("found: `bert`"), "{e}");
-    std::fs::write(&config, fixture("config.json")).unwrap();
-    std::fs::write(dir.path().join("pytorch_model.bin"), b"PK\x03\x04").unwrap();
-    let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
-    assert!(e.contains("is a pickle") && e.contains("save_pretrained"), "{e}");
-    std::fs::write(dir.path().join("model.safetensors"), b"PK\x03\x04aaaaaaaa").unwrap();
-    let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
-    assert!(e.contains("pickle"), "{e}");
-}
-
-/// Positions are computed; a file that has others would be another model.
-#[test]
-fn stored_positions_must_be_those_that_are_computed() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("config.json"), fixture("config.json")).unwrap();
-    let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
-    let config: ModelConfig = read_json(&Path::new(FIXTURE).join("config.json")).unwrap();
-    let d = config.d_model;
-    let table = sinusoidal_positions(40, d, config.pad_token_id as usize);
-    let opened = |name: &str, table: &[f32], shape: Vec<usize>| {
-        let views: Vec<_> =
-            plain.names().into_iter().map(|n| (n.clone(), plain.view(&n).unwrap())).collect();
-        let mut entries: BTreeMap<String, Entry<'_>> = views
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.clone(),
-                    Entry { shape: v.shape().to_vec(), data: Data::Raw(v.dtype(), v.data()) },
-                )
-            })
-            .collect();
-        entries.insert(name.into(), Entry { shape, data: Data::F32(table) });
-        write(&dir.path().join("model.safetensors"), &entries, &BTreeMap::new(), true).unwrap();
-        Checkpoint::open(dir.path()).map(|_| ()).map_err(|e| e.to_string())
-    };
-    for side in ["encoder", "decoder"] {
-        let name = format!("model.{side}.embed_positions.weights");
-        opened(&name, &table, vec![40, d]).unwrap();
-        let rounded: Vec<f32> = table.iter().map(|v| half::bf16::from_f32(*v).to_f32()).collect();
-        opened(&name, &rounded, vec![40, d]).unwrap();
-        // One row further, as if positions were counted from elsewhere: cosines begin with one.
-        let e = opened(&name, &table[d..], vec![39, d]).unwrap_err();
-        assert!(
-            e.contains("not the sinusoidal ones")
-                && e.contains(&name)
-                && e.contains(&format!("row 0, column {}", d / 2)),
-            "{e}"
-        );
-        let mut one = table.clone();
-        one[7 * d + 3] = f32::NAN;
-        assert!(opened(&name, &one, vec![40, d]).unwrap_err().contains("NaN in row 7, column 3"));
-        assert!(opened(&name, &table, vec![20, 2 * d]).unwrap_err().contains("shape"));
-    }
-}
-
-/// What cannot be read of a configuration is named; a null is as good as no key.
-#[test]
-fn keys_of_a_configuration_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("model.safetensors"), fixture("model.safetensors")).unwrap();
-    let whole: serde_json::Value = serde_json::from_slice(&fixture("config.json")).unwrap();
-    let opened = |key: &str, value: serde_json::Value| {
-        let mut config = whole.clone();
-        config[key] = value;
-        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
-        Checkpoint::open(dir.path())
-            .map(|c| c.config.tie_word_embeddings)
-            .map_err(|e| e.to_string())
-    };
-    for (key, value) in [
-        ("eos_token_id", serde_json::json!([2])),
-        ("d_model", serde_json::json!(-1)),
-        ("scale_embedding", serde_json::json!("yes")),
-    ] {
-        let e = opened(key, value.clone()).unwrap_err();
-        assert!(e.contains(&format!("`{key}`")) && e.contains(&value.to_string()), "{e}");
-    }
-    opened("encoder_layerdrop", serde_json::Value::Null).unwrap();
-    opened("scale_embedding", serde_json::Value::Null).unwrap();
-    let e = opened("max_position_embeddings", serde_json::json!(16_000_000)).unwrap_err();
-    assert!(e.contains("max_position_embeddings") && e.contains("GiB"), "{e}");
-    // Not tied by what it says, and nothing to show that it is all the same.
-    let e = opened("tie_word_embeddings", false.into()).unwrap_err();
-    assert!(e.contains("lm_head.weight") && e.contains("tie_word_embeddings"), "{e}");
-    let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
-    let views: Vec<_> =
-        plain.names().into_iter().map(|n| (n.clone(), plain.view(&n).unwrap())).collect();
-    let of = |v: &safetensors::tensor::TensorView<'_>, bytes| Entry {
-        shape: v.shape().to_vec(),
-        data: Data::Raw(v.dtype(), bytes),
-    };
-    let mut entries: BTreeMap<String, Entry<'_>> =
-        views.iter().map(|(n, v)| (n.clone(), of(v, v.data()))).collect();
-    let (_, shared) = views.iter().find(|(n, _)| n == "model.shared.weight").unwrap();
-    entries.insert("lm_head.weight".into(), of(shared, shared.data()));
-    write(&dir.path().join("model.safetensors"), &entries, &BTreeMap::new(), true).unwrap();
-    assert!(
-        opened("tie_word_embeddings", false.into()).unwrap(),
-        "its copies are equal: it is tied"
-    );
-}
-
-#[test]
-fn missing_and_unused_tensors_are_counted_and_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut config: serde_json::Value = serde_json::from_slice(&fixture("config.json")).unwrap();
-    std::fs::write(dir.path().join("model.safetensors"), fixture("model.safetensors")).unwrap();
-    let layers = config["encoder_layers"].as_u64().unwrap();
-    for (n, word) in [(layers + 1, "missing tensors: 16"), (layers - 1, "unused tensors: 16")] {
-        config["encoder_layers"] = n.into();
-        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
-        let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
-        assert!(e.contains(word) && e.contains("model.encoder.layers."), "{e}");
     }
 }

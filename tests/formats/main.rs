@@ -1,11 +1,21 @@
 //! Round trips, foreign fixtures, byte-for-byte determinism, generated inputs.
 
+mod checkpoints;
 mod hostile;
 mod pieces;
 mod tokenizer;
 
+use std::path::Path;
+
 use isogloss::model::ModelConfig;
 use serde_json::json;
+
+/// A model as training wrote it.
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/training/even");
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(FIXTURE).join(name)).unwrap()
+}
 
 /// The least that a tokenizer is checked against.
 fn config(vocab_size: usize) -> ModelConfig {

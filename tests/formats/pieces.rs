@@ -202,6 +202,7 @@ fn faults_name_file_and_key() {
         ("added_tokens.json", json!({"__qu__": n + 3}), ["`__qu__`", "an id that is free"]),
         ("added_tokens.json", json!({"__qu__": u64::MAX}), ["`__qu__`", "an id that is free"]),
         ("added_tokens.json", json!({"__qu__": 700}), ["`__qu__`", "does not fit"]),
+        ("added_tokens.json", json!({"<extra>": n + 200}), ["`<extra>`", "not a language mark"]),
     ] {
         fault(&same, &[(name, value)], &whole, &words);
     }

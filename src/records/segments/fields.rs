@@ -213,7 +213,8 @@ impl<'a> Collector<'a> {
         let mut refs = self.refs.into_iter().find(|r| !r.is_empty()).unwrap_or_default();
         if !self.translation.is_empty() {
             let names = || self.translation.iter().map(|t| &t.0);
-            let default = |lang: &Option<String>| lang.clone().map(Cow::Owned);
+            let default =
+                |lang: &Option<String>| names().find(|l| Some(&***l) == lang.as_deref()).cloned();
             let src = self.src_lang.take().or_else(|| default(defaults[0]));
             let tgt = self.tgt_lang.take().or_else(|| default(defaults[1]));
             let other = |than: &Cow<'a, str>| names().find(|l| *l != than).cloned();
