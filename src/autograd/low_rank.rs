@@ -6,7 +6,6 @@ use candle_core::{Device, Tensor};
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::{self, Dropout};
-use crate::kernels::linear::{finish, multiply};
 use crate::kernels::low_rank::Update;
 use crate::kernels::storage::{change, values};
 use crate::kernels::weights::widened;
@@ -87,7 +86,8 @@ impl Tape {
         }
         let (y, downs) = {
             let xv = values(x.tensor())?;
-            let mut y = multiply(&xv, &widened(w.tensor())?, inp);
+            let bias = values(b.tensor())?;
+            let mut y = linear::forward(&xv, &widened(w.tensor())?, Some(&bias), inp, false);
             let thinned = (!d.is_none()).then(|| dropout::apply(&xv, d));
             let seen = thinned.as_deref().unwrap_or(&xv);
             let mut downs = Vec::with_capacity(updates.len());
@@ -100,7 +100,9 @@ impl Tape {
                     Ok(())
                 })?;
             }
-            finish(&mut y, out, Some(&values(b.tensor())?), relu);
+            if relu {
+                elementwise::relu(&mut y);
+            }
             (Tensor::from_vec(y, (rows, out), &Device::Cpu)?, downs)
         };
         let mut to = vec![x.source(), w.source(), b.source()];

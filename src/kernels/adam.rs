@@ -1,7 +1,6 @@
 //! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019), one pass in place.
 
-use rayon::prelude::*;
-
+use super::parallel;
 use crate::multiversion;
 
 /// The constants of one step.
@@ -48,11 +47,10 @@ pub fn update(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], s: &Step) 
     let step_size = (f64::from(s.lr) / bias1) as f32;
     let inv_bias2 = (1.0 / bias2) as f32;
     const CHUNK: usize = 16384;
-    w.par_chunks_mut(CHUNK)
-        .zip(m.par_chunks_mut(CHUNK))
-        .zip(v.par_chunks_mut(CHUNK))
-        .zip(g.par_chunks(CHUNK))
-        .for_each(|(((w, m), v), g)| chunk(w, m, v, g, s, step_size, inv_bias2));
+    let chunks = w.chunks_mut(CHUNK).zip(m.chunks_mut(CHUNK)).zip(v.chunks_mut(CHUNK));
+    parallel::for_each(chunks.zip(g.chunks(CHUNK)), |(((w, m), v), g)| {
+        chunk(w, m, v, g, s, step_size, inv_bias2);
+    });
 }
 
 multiversion! {
@@ -71,8 +69,7 @@ multiversion! {
 
 /// Sum of squares, in f64, the same for any number of threads.
 pub fn sum_of_squares(g: &[f32]) -> f64 {
-    let parts: Vec<f64> = g.par_chunks(65536).map(squares).collect();
-    parts.iter().sum()
+    parallel::map(g.chunks(65536), squares).iter().sum()
 }
 
 #[cfg(test)]

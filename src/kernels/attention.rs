@@ -7,10 +7,10 @@
 //! `offsets[s]..offsets[s + 1]` of its side. There is no padding, so there is no padding
 //! mask: a query sees exactly the keys of its sentence (up to its own position when causal).
 
-use rayon::prelude::*;
-
 use super::dropout::Dropout;
-use super::simd::{self, fma, sum_by2};
+use super::parallel;
+use super::product::{Matrix, Target, product};
+use super::simd::{self, sum_by2};
 use super::storage::uninit;
 use crate::multiversion;
 
@@ -48,161 +48,147 @@ impl Shape<'_> {
     }
 }
 
-const LANES: usize = 16;
-
 /// Scratch of one task; grows to the longest sentence it meets.
 #[derive(Default)]
 struct Scratch {
-    /// A head's keys or values, transposed: `[head_dim, padded tk]`.
-    transposed: Vec<f32>,
-    /// `[tq, padded tk]`.
+    /// `[tq, tk]` each.
     probs: Vec<f32>,
     grads: Vec<f32>,
 }
 
-fn padded(n: usize) -> usize {
-    n.div_ceil(LANES) * LANES
+impl Scratch {
+    fn resize(&mut self, n: usize) {
+        self.probs.resize(n, 0.0);
+        self.grads.resize(n, 0.0);
+    }
 }
 
-/// Rows of one head out of a `[tokens, width]` matrix.
+/// One sentence and head: its first rows, its lengths, and where the head's columns begin.
 #[derive(Clone, Copy)]
-struct HeadRows<'a> {
-    values: &'a [f32],
-    width: usize,
-    first: usize,
+struct Part<'a> {
+    shape: Shape<'a>,
     head_start: usize,
-    head_dim: usize,
+    q0: usize,
+    k0: usize,
+    tq: usize,
+    tk: usize,
+    draw_start: usize,
 }
 
-impl<'a> HeadRows<'a> {
-    #[inline(always)]
-    fn row(&self, i: usize) -> &'a [f32] {
-        let a = (self.first + i) * self.width + self.head_start;
-        &self.values[a..a + self.head_dim]
+impl<'a> Part<'a> {
+    fn new(shape: Shape<'a>, s: usize, h: usize) -> Self {
+        let (q0, k0) = (shape.q_offsets[s], shape.k_offsets[s]);
+        let (tq, tk) = (shape.q_offsets[s + 1] - q0, shape.k_offsets[s + 1] - k0);
+        let draw_start = shape.draw_start(s, h, tq, tk);
+        Self { shape, head_start: h * shape.head_dim(), q0, k0, tq, tk, draw_start }
     }
-}
 
-/// `out[c * ld + j] = rows[j][c]`; columns from `n` to `ld` are zero.
-#[inline(always)]
-fn transpose(rows: HeadRows<'_>, n: usize, out: &mut Vec<f32>) {
-    let ld = padded(n);
-    out.clear();
-    out.resize(rows.head_dim * ld, 0.0);
-    for j in 0..n {
-        for (c, v) in rows.row(j).iter().enumerate() {
-            out[c * ld + j] = *v;
-        }
+    fn scale(&self) -> f32 {
+        1.0 / (self.shape.head_dim() as f32).sqrt()
     }
-}
 
-/// `out[j] = scale * sum_c a[c] * bt[c][j]` for `j < out.len()` (a multiple of 16).
-#[inline(always)]
-fn row_times<const FMA: bool>(a: &[f32], bt: &[f32], scale: f32, out: &mut [f32]) {
-    let ld = out.len();
-    for (block, out) in out.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let mut acc = [0f32; LANES];
-        for (c, &x) in a.iter().enumerate() {
-            let b: &[f32; LANES] = bt[c * ld + block * LANES..][..LANES].try_into().unwrap();
-            for l in 0..LANES {
-                acc[l] = fma::<FMA>(x, b[l], acc[l]);
-            }
-        }
-        for l in 0..LANES {
-            out[l] = acc[l] * scale;
-        }
+    /// This head's columns from row `first` on.
+    fn window<'v>(&self, values: &'v [f32], first: usize) -> &'v [f32] {
+        &values[(first * self.shape.width + self.head_start).min(values.len())..]
     }
-}
 
-/// `out = scale * sum_j coef[j * stride] * rows[j]`.
-#[inline(always)]
-fn weighted_sum<const FMA: bool>(
-    coef: &[f32],
-    stride: usize,
-    range: std::ops::Range<usize>,
-    rows: HeadRows<'_>,
-    scale: f32,
-    out: &mut [f32],
-) {
-    const WIDE: usize = 64;
-    let mut start = 0;
-    while start < out.len() {
-        let end = (start + WIDE).min(out.len());
-        let mut acc = [0f32; WIDE];
-        if end - start == WIDE {
-            for j in range.clone() {
-                let p = coef[j * stride];
-                let row: &[f32; WIDE] = rows.row(j)[start..end].try_into().unwrap();
-                for l in 0..WIDE {
-                    acc[l] = fma::<FMA>(p, row[l], acc[l]);
-                }
-            }
-        } else {
-            for j in range.clone() {
-                let p = coef[j * stride];
-                for (a, v) in acc.iter_mut().zip(&rows.row(j)[start..end]) {
-                    *a = fma::<FMA>(p, *v, *a);
-                }
-            }
-        }
-        for (o, a) in out[start..end].iter_mut().zip(&acc) {
-            *o = a * scale;
-        }
-        start = end;
+    /// `Q Kᵀ`, or `dO Vᵀ`: rows of `a` with rows of `b`, into `[tq, tk]`.
+    fn rows_by_rows(&self, a: &[f32], b: &[f32], scale: f32, to: &mut [f32]) {
+        let width = self.shape.width;
+        product(
+            (self.tq, self.tk, self.shape.head_dim()),
+            Target::rows(to, self.tk).scale(scale),
+            Matrix::plain(self.window(a, self.q0), width),
+            Matrix::transposed(self.window(b, self.k0), width),
+        );
     }
-}
 
-/// Probabilities before dropout into `probs` `[tq, padded tk]`, zero where masked.
-#[inline(always)]
-fn probabilities<const FMA: bool>(
-    q: HeadRows<'_>,
-    kt: &[f32],
-    (tq, tk): (usize, usize),
-    causal: bool,
-    probs: &mut [f32],
-) {
-    let scale = 1.0 / (q.head_dim as f32).sqrt();
-    for (i, row) in probs.chunks_exact_mut(padded(tk)).enumerate().take(tq) {
-        row_times::<FMA>(q.row(i), kt, scale, row);
-        let n = if causal { (i + 1).min(tk) } else { tk };
-        let m = simd::max(&row[..n]);
-        for v in &mut row[..n] {
-            *v = simd::exp::<FMA>(*v - m);
-        }
-        let inv = 1.0 / simd::sum_by(&row[..n], |v| v);
-        for v in &mut row[..n] {
-            *v *= inv;
-        }
-        row[n..].fill(0.0);
+    /// `coefs b`, for each query a sum over rows of keys, into the rows of a sentence.
+    fn over_keys(&self, coefs: &[f32], b: &[f32], scale: f32, to: &mut [f32]) {
+        let width = self.shape.width;
+        let from = self.head_start.min(to.len());
+        product(
+            (self.tq, self.shape.head_dim(), self.tk),
+            Target::rows(&mut to[from..], width).scale(scale),
+            Matrix::plain(coefs, self.tk),
+            Matrix::plain(self.window(b, self.k0), width),
+        );
+    }
+
+    /// `coefsᵀ b`, for each key a sum over rows of queries.
+    fn over_queries(&self, coefs: &[f32], b: &[f32], scale: f32, to: &mut [f32]) {
+        let width = self.shape.width;
+        let from = self.head_start.min(to.len());
+        product(
+            (self.tk, self.shape.head_dim(), self.tq),
+            Target::rows(&mut to[from..], width).scale(scale),
+            Matrix::transposed(coefs, self.tk),
+            Matrix::plain(self.window(b, self.q0), width),
+        );
     }
 }
 
 multiversion! {
-    fn sentence_forward(
-        s: usize, h: usize, shape: &Shape<'_>, q: &[f32], k: &[f32], v: &[f32],
-        out: &mut [f32], scratch: &mut Scratch,
-    ) {
-        let (q0, k0) = (shape.q_offsets[s], shape.k_offsets[s]);
-        let (tq, tk) = (shape.q_offsets[s + 1] - q0, shape.k_offsets[s + 1] - k0);
-        let hd = shape.head_dim();
-        let rows = |values, first| HeadRows { values, width: shape.width, first, head_start: h * hd, head_dim: hd };
-        let (q, k, v) = (rows(q, q0), rows(k, k0), rows(v, k0));
-        transpose(k, tk, &mut scratch.transposed);
-        let ld = padded(tk);
-        scratch.probs.resize(tq * ld, 0.0);
-        probabilities::<FMA>(q, &scratch.transposed, (tq, tk), shape.causal, &mut scratch.probs);
-        let start = shape.draw_start(s, h, tq, tk);
-        for i in 0..tq {
-            let p = &mut scratch.probs[i * ld..(i + 1) * ld];
-            if !shape.dropout.is_none() {
-                for (j, p) in p[..tk].iter_mut().enumerate() {
-                    *p *= shape.dropout.factor(start + i * tk + j);
-                }
+    /// Scores `[tq, tk]` to probabilities, zero where masked.
+    fn softmax_rows(scores: &mut [f32], tk: usize, causal: bool) {
+        for (i, row) in scores.chunks_exact_mut(tk).enumerate() {
+            let n = if causal { (i + 1).min(tk) } else { tk };
+            let (row, masked) = row.split_at_mut(n);
+            let m = simd::max(row);
+            for v in row.iter_mut() {
+                *v = simd::exp::<FMA>(*v - m);
             }
-            let n = if shape.causal { (i + 1).min(tk) } else { tk };
-            let o = i * shape.width + h * hd;
-            weighted_sum::<FMA>(p, 1, 0..n, v, 1.0, &mut out[o..o + hd]);
+            let inv = 1.0 / simd::sum_by(row, |v| v);
+            for v in row {
+                *v *= inv;
+            }
+            masked.fill(0.0);
         }
     }
+}
+
+multiversion! {
+    /// Multiplies by the dropout factors.
+    fn drop_out(probs: &mut [f32], dropout: Dropout, start: usize) {
+        let _ = FMA;
+        for (i, p) in probs.iter_mut().enumerate() {
+            *p *= dropout.factor(start + i);
+        }
+    }
+}
+
+multiversion! {
+    /// With P the probabilities and M the dropout factors: `dP = dPM * M`, then
+    /// `dS = P * (dP - rowsum(P * dP))`, in place of `dPM`.
+    fn softmax_rows_backward(
+        probs: &[f32], grads: &mut [f32], tk: usize, dropout: Dropout, start: usize,
+    ) {
+        let _ = FMA;
+        if !dropout.is_none() {
+            for (i, d) in grads.iter_mut().enumerate() {
+                *d *= dropout.factor(start + i);
+            }
+        }
+        for (p, ds) in probs.chunks_exact(tk).zip(grads.chunks_exact_mut(tk)) {
+            let dot = sum_by2(p, ds, |p, d| p * d);
+            for (d, p) in ds.iter_mut().zip(p) {
+                *d = p * (*d - dot);
+            }
+        }
+    }
+}
+
+fn part_forward(part: Part<'_>, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32], w: &mut Scratch) {
+    let Part { shape, tq, tk, .. } = part;
+    w.resize(tq * tk);
+    if tk > 0 {
+        part.rows_by_rows(q, k, part.scale(), &mut w.probs);
+        softmax_rows(&mut w.probs, tk, shape.causal);
+        if !shape.dropout.is_none() {
+            drop_out(&mut w.probs, shape.dropout, part.draw_start);
+        }
+    }
+    part.over_keys(&w.probs, v, 1.0, out);
 }
 
 /// Splits a `[tokens, width]` buffer into the parts of its sentences.
@@ -225,71 +211,42 @@ fn split_sentences<'a>(
 pub fn forward(shape: Shape<'_>, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     shape.check(q, k, v);
     let mut out = uninit(q.len());
-    split_sentences(&mut out, shape.q_offsets, shape.width)
-        .into_par_iter()
-        .enumerate()
-        .for_each_init(Scratch::default, |scratch, (s, out)| {
-            for h in 0..shape.heads {
-                sentence_forward(s, h, &shape, q, k, v, out, scratch);
-            }
-        });
+    let parts = split_sentences(&mut out, shape.q_offsets, shape.width);
+    let sentences = parts.into_iter().enumerate();
+    parallel::for_each_with(sentences, Scratch::default, |scratch, (s, out)| {
+        for h in 0..shape.heads {
+            part_forward(Part::new(shape, s, h), q, k, v, out, scratch);
+        }
+    });
     out
 }
 
-multiversion! {
-    /// Writes the gradients of one sentence and head.
-    fn sentence_backward(
-        s: usize, h: usize, shape: &Shape<'_>, q: &[f32], k: &[f32], v: &[f32], dy: &[f32],
-        dq: &mut [f32], dk: &mut [f32], dv: &mut [f32], scratch: &mut Scratch,
-    ) {
-        let (q0, k0) = (shape.q_offsets[s], shape.k_offsets[s]);
-        let (tq, tk) = (shape.q_offsets[s + 1] - q0, shape.k_offsets[s + 1] - k0);
-        let hd = shape.head_dim();
-        let head = h * hd;
-        let rows = |values, first| HeadRows { values, width: shape.width, first, head_start: head, head_dim: hd };
-        let (q, k, v, dy) = (rows(q, q0), rows(k, k0), rows(v, k0), rows(dy, q0));
-        let ld = padded(tk);
-        scratch.probs.resize(tq * ld, 0.0);
-        scratch.grads.resize(tq * ld, 0.0);
-        transpose(k, tk, &mut scratch.transposed);
-        probabilities::<FMA>(q, &scratch.transposed, (tq, tk), shape.causal, &mut scratch.probs);
-        transpose(v, tk, &mut scratch.transposed);
-        let start = shape.draw_start(s, h, tq, tk);
-        let dropping = !shape.dropout.is_none();
-        // With P the probabilities, M the dropout factors and O = (P * M) V:
-        // dV = (P * M)ᵀ dO;  dP = (dO Vᵀ) * M;  dS = P * (dP - rowsum(P * dP)).
-        for i in 0..tq {
-            let ds = &mut scratch.grads[i * ld..(i + 1) * ld];
-            let p = &mut scratch.probs[i * ld..(i + 1) * ld];
-            row_times::<FMA>(dy.row(i), &scratch.transposed, 1.0, ds);
-            if dropping {
-                for j in 0..tk {
-                    ds[j] *= shape.dropout.factor(start + i * tk + j);
-                }
-            }
-            let dot = sum_by2(p, ds, |p, d| p * d);
-            for j in 0..tk {
-                ds[j] = p[j] * (ds[j] - dot);
-            }
-            if dropping {
-                for j in 0..tk {
-                    p[j] *= shape.dropout.factor(start + i * tk + j);
-                }
-            }
-        }
-        let scale = 1.0 / (hd as f32).sqrt();
-        for i in 0..tq {
-            let n = if shape.causal { (i + 1).min(tk) } else { tk };
-            let o = i * shape.width + head;
-            weighted_sum::<FMA>(&scratch.grads[i * ld..], 1, 0..n, k, scale, &mut dq[o..o + hd]);
-        }
-        for j in 0..tk {
-            let first = if shape.causal { j.min(tq) } else { 0 };
-            let o = j * shape.width + head;
-            weighted_sum::<FMA>(&scratch.grads[j..], ld, first..tq, q, scale, &mut dk[o..o + hd]);
-            weighted_sum::<FMA>(&scratch.probs[j..], ld, first..tq, dy, 1.0, &mut dv[o..o + hd]);
+/// Values of one sentence's rows of `q`, `k` and `v`.
+type Gradients<'a> = (&'a mut [f32], &'a mut [f32], &'a mut [f32]);
+
+/// Writes the gradients of one sentence and head. With P the probabilities, M the dropout
+/// factors and O = (P * M) V: dV = (P * M)ᵀ dO, dPM = dO Vᵀ, and the rest from dS.
+fn part_backward(
+    part: Part<'_>,
+    (q, k, v): (&[f32], &[f32], &[f32]),
+    dy: &[f32],
+    (dq, dk, dv): Gradients<'_>,
+    w: &mut Scratch,
+) {
+    let Part { shape, tq, tk, .. } = part;
+    w.resize(tq * tk);
+    if tk > 0 {
+        part.rows_by_rows(q, k, part.scale(), &mut w.probs);
+        softmax_rows(&mut w.probs, tk, shape.causal);
+        part.rows_by_rows(dy, v, 1.0, &mut w.grads);
+        softmax_rows_backward(&w.probs, &mut w.grads, tk, shape.dropout, part.draw_start);
+        if !shape.dropout.is_none() {
+            drop_out(&mut w.probs, shape.dropout, part.draw_start);
         }
     }
+    part.over_keys(&w.grads, k, part.scale(), dq);
+    part.over_queries(&w.grads, q, part.scale(), dk);
+    part.over_queries(&w.probs, dy, 1.0, dv);
 }
 
 /// Gradients for `q`, `k` and `v`.
@@ -306,14 +263,13 @@ pub fn backward(
     let dqs = split_sentences(&mut dq, shape.q_offsets, shape.width);
     let dks = split_sentences(&mut dk, shape.k_offsets, shape.width);
     let dvs = split_sentences(&mut dv, shape.k_offsets, shape.width);
-    dqs.into_par_iter().zip(dks).zip(dvs).enumerate().for_each_init(
-        Scratch::default,
-        |scratch, (s, ((dq, dk), dv))| {
-            for h in 0..shape.heads {
-                sentence_backward(s, h, &shape, q, k, v, dy, dq, dk, dv, scratch);
-            }
-        },
-    );
+    let sentences = dqs.into_iter().zip(dks).zip(dvs).enumerate();
+    parallel::for_each_with(sentences, Scratch::default, |scratch, (s, ((dq, dk), dv))| {
+        for h in 0..shape.heads {
+            let to = (&mut *dq, &mut *dk, &mut *dv);
+            part_backward(Part::new(shape, s, h), (q, k, v), dy, to, scratch);
+        }
+    });
     (dq, dk, dv)
 }
 

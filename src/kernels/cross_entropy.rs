@@ -6,9 +6,9 @@
 //! `(1 - e) * nll + e * mean over the vocabulary of -log p` in nats (Szegedy et al. 2016,
 //! section 7; PyTorch's `CrossEntropyLoss(label_smoothing=e)`).
 
-use rayon::prelude::*;
-
-use super::linear::{self, Matrix, product_into};
+use super::linear;
+use super::parallel;
+use super::product::{Matrix, Target, product};
 use super::simd::{self, sum_by};
 use super::storage::uninit;
 use super::weights::Weights;
@@ -27,14 +27,11 @@ multiversion! {
     /// Turns a row of logits into the gradient for them; returns (loss, nll).
     fn row(z: &mut [f32], label: usize, smoothing: f32, scale: f32, gradient: bool) -> (f64, f64) {
         let n = z.len();
-        let m = simd::max(z);
-        let mean = sum_by(z, |v| v - m) / n as f32;
+        let (m, total) = simd::max_and_sum(z);
+        let mean = total / n as f32 - m;
         let at = z[label] - m;
         let sum = if gradient {
-            for v in z.iter_mut() {
-                *v = simd::exp::<FMA>(*v - m);
-            }
-            sum_by(z, |v| v)
+            simd::replace_and_sum(z, |v| simd::exp::<FMA>(v - m))
         } else {
             sum_by(z, |v| simd::exp::<FMA>(v - m))
         };
@@ -103,16 +100,15 @@ fn logits(h: &[f32], w: Weights<'_>, bias: Option<&[f32]>, width: usize) -> Vec<
     let (rows, vocab) = (h.len() / width, w.len() / width);
     let mut z = uninit(rows * vocab);
     in_tiles(w, width, |first, tile| {
-        product_into(
-            (rows, tile.len() / width, width),
-            (&mut z[first..], vocab),
-            false,
-            1.0,
+        let n = tile.len() / width;
+        let bias = bias.map(|b| &b[first..first + n]);
+        product(
+            (rows, n, width),
+            Target::rows(&mut z[first..], vocab).finish(bias, false),
             Matrix::plain(h, width),
             Matrix::transposed(tile, width),
         );
     });
-    linear::finish(&mut z, vocab, bias, false);
     z
 }
 
@@ -124,11 +120,9 @@ fn grad_hidden(dz: &[f32], w: Weights<'_>, width: usize, dh: &mut [f32]) {
     let vocab = w.len() / width;
     let rows = dh.len() / width;
     in_tiles(w, width, |first, tile| {
-        product_into(
+        product(
             (rows, width, tile.len() / width),
-            (&mut *dh, width),
-            first > 0,
-            1.0,
+            Target::rows(dh, width).accumulate(first > 0),
             Matrix::plain(&dz[first..], vocab),
             Matrix::plain(tile, width),
         );
@@ -181,17 +175,13 @@ fn run(
         let h = &i.hidden[first * i.width..(first + labels.len()) * i.width];
         let mut z = logits(h, i.weight, i.bias, i.width);
         let scale = gradient.as_ref().map(|g| g.0);
-        let losses: Vec<(f64, f64)> = z
-            .par_chunks_exact_mut(vocab)
-            .zip(labels)
-            .enumerate()
-            .map(|(r, (z, &label))| {
-                let w = i.weights.map_or(1.0, |w| w[first + r]);
-                let (loss, nll) =
-                    row(z, label as usize, i.smoothing, scale.unwrap_or(0.0) * w, scale.is_some());
-                (loss * f64::from(w), nll * f64::from(w))
-            })
-            .collect();
+        let rows = z.chunks_exact_mut(vocab).zip(labels).enumerate();
+        let losses = parallel::map(rows, |(r, (z, &label))| {
+            let w = i.weights.map_or(1.0, |w| w[first + r]);
+            let (loss, nll) =
+                row(z, label as usize, i.smoothing, scale.unwrap_or(0.0) * w, scale.is_some());
+            (loss * f64::from(w), nll * f64::from(w))
+        });
         for (loss, nll) in losses {
             total.loss += loss;
             total.nll += nll;

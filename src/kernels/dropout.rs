@@ -1,8 +1,7 @@
 //! Dropout by a counter-based hash: nothing is stored, backward draws the same mask again,
 //! and a run resumes without any random state.
 
-use rayon::prelude::*;
-
+use super::parallel;
 use super::storage::uninit;
 use crate::multiversion;
 
@@ -84,10 +83,8 @@ const CHUNK: usize = 16384;
 /// `y = dropout(x)`; also its own backward, with the gradient for `x`.
 pub fn apply(x: &[f32], d: Dropout) -> Vec<f32> {
     let mut y = uninit(x.len());
-    y.par_chunks_mut(CHUNK)
-        .zip(x.par_chunks(CHUNK))
-        .enumerate()
-        .for_each(|(c, (y, x))| chunk(x, y, d, c * CHUNK));
+    let chunks = y.chunks_mut(CHUNK).zip(x.chunks(CHUNK)).enumerate();
+    parallel::for_each(chunks, |(c, (y, x))| chunk(x, y, d, c * CHUNK));
     y
 }
 
@@ -95,11 +92,10 @@ pub fn apply(x: &[f32], d: Dropout) -> Vec<f32> {
 pub fn add(x: &[f32], h: &[f32], d: Dropout) -> Vec<f32> {
     assert_eq!(x.len(), h.len());
     let mut y = uninit(x.len());
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(h.par_chunks(CHUNK)).enumerate().for_each(
-        |(c, ((y, x), h))| {
-            if d.is_none() { chunk_plain_add(x, h, y) } else { chunk_add(x, h, y, d, c * CHUNK) }
-        },
-    );
+    let chunks = y.chunks_mut(CHUNK).zip(x.chunks(CHUNK)).zip(h.chunks(CHUNK)).enumerate();
+    parallel::for_each(chunks, |(c, ((y, x), h))| {
+        if d.is_none() { chunk_plain_add(x, h, y) } else { chunk_add(x, h, y, d, c * CHUNK) }
+    });
     y
 }
 

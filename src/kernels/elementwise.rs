@@ -1,7 +1,6 @@
 //! Sums and signs of whole tensors, one pass each.
 
-use rayon::prelude::*;
-
+use super::parallel;
 use crate::multiversion;
 
 const CHUNK: usize = 16384;
@@ -18,7 +17,22 @@ multiversion! {
 /// `a += b`.
 pub fn add_in_place(a: &mut [f32], b: &[f32]) {
     assert_eq!(a.len(), b.len());
-    a.par_chunks_mut(CHUNK).zip(b.par_chunks(CHUNK)).for_each(|(a, b)| add_chunk(a, b));
+    parallel::for_each(a.chunks_mut(CHUNK).zip(b.chunks(CHUNK)), |(a, b)| add_chunk(a, b));
+}
+
+multiversion! {
+    fn relu_chunk(y: &mut [f32]) {
+        let _ = FMA;
+        for v in y {
+            // A comparison, not `max`: NaN must stay visible.
+            *v = if *v < 0.0 { 0.0 } else { *v };
+        }
+    }
+}
+
+/// The positive part.
+pub fn relu(y: &mut [f32]) {
+    parallel::for_each(y.chunks_mut(CHUNK), relu_chunk);
 }
 
 multiversion! {
@@ -33,7 +47,9 @@ multiversion! {
 /// Zeroes the gradient where ReLU gave zero.
 pub fn relu_backward(g: &mut [f32], y: &[f32]) {
     assert_eq!(g.len(), y.len());
-    g.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(g, y)| relu_backward_chunk(g, y));
+    parallel::for_each(g.chunks_mut(CHUNK).zip(y.chunks(CHUNK)), |(g, y)| {
+        relu_backward_chunk(g, y)
+    });
 }
 
 /// Where values are above zero, a bit each: all that the backward of ReLU needs of its result.
@@ -45,7 +61,7 @@ pub struct Signs {
 impl Signs {
     pub fn of(y: &[f32]) -> Self {
         let mut bits = vec![0u8; y.len().div_ceil(8)];
-        bits.par_chunks_mut(CHUNK / 8).zip(y.par_chunks(CHUNK)).for_each(|(bits, y)| {
+        parallel::for_each(bits.chunks_mut(CHUNK / 8).zip(y.chunks(CHUNK)), |(bits, y)| {
             for (b, y) in bits.iter_mut().zip(y.chunks(8)) {
                 for (i, y) in y.iter().enumerate() {
                     *b |= u8::from(*y > 0.0) << i;
@@ -58,7 +74,7 @@ impl Signs {
     /// Zeroes the gradient where ReLU gave zero.
     pub fn relu_backward(&self, g: &mut [f32]) {
         assert_eq!(g.len(), self.len);
-        g.par_chunks_mut(CHUNK).zip(self.bits.par_chunks(CHUNK / 8)).for_each(|(g, bits)| {
+        parallel::for_each(g.chunks_mut(CHUNK).zip(self.bits.chunks(CHUNK / 8)), |(g, bits)| {
             for (g, b) in g.chunks_mut(8).zip(bits) {
                 for (i, g) in g.iter_mut().enumerate() {
                     *g = if b >> i & 1 == 1 { *g } else { 0.0 };

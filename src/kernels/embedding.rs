@@ -1,8 +1,7 @@
 //! Token embeddings with sinusoidal positions (Vaswani et al. 2017, section 3.5), as laid
 //! out by M2M-100: first the sines, then the cosines.
 
-use rayon::prelude::*;
-
+use super::parallel;
 use super::storage::uninit;
 use super::weights::Weights;
 use crate::multiversion;
@@ -55,14 +54,16 @@ pub fn forward(
             *p = first_position + i;
         }
     }
-    out.par_chunks_exact_mut(width).with_min_len(64).zip(ids).zip(&position).for_each_init(
-        || vec![0f32; width],
-        |scratch, ((out, &id), &p)| {
-            weight.with_row(id as usize, scratch, |weight| {
+    const ROWS: usize = 64;
+    let chunks = out.chunks_mut(ROWS * width).zip(ids.chunks(ROWS)).zip(position.chunks(ROWS));
+    parallel::for_each(chunks, |((out, ids), position)| {
+        let mut scratch = vec![0f32; width];
+        for ((out, &id), &p) in out.chunks_exact_mut(width).zip(ids).zip(position) {
+            weight.with_row(id as usize, &mut scratch, |weight| {
                 row(weight, &table[p * width..(p + 1) * width], scale, out);
             });
-        },
-    );
+        }
+    });
     out
 }
 

@@ -1,8 +1,7 @@
 //! Layer normalisation over the last axis: `y = (x - mean) / sqrt(var + eps) * w + b`, with
 //! the biased variance (Ba et al. 2016).
 
-use rayon::prelude::*;
-
+use super::parallel;
 use super::rows_per_task;
 use super::simd::{sum_by, sum_by2};
 use super::storage::uninit;
@@ -32,7 +31,9 @@ pub fn forward(x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     assert!(b.len() == n && x.len().is_multiple_of(n));
     let mut y = uninit(x.len());
     let chunk = n * rows_per_task(n);
-    y.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(y, x)| rows_forward(x, w, b, y));
+    parallel::for_each(y.chunks_mut(chunk).zip(x.chunks(chunk)), |(y, x)| {
+        rows_forward(x, w, b, y);
+    });
     y
 }
 
@@ -81,18 +82,14 @@ pub fn backward(
 ) {
     let n = w.len();
     let chunk = n * SUM_ROWS;
-    let partials: Vec<Vec<f32>> = dx
-        .par_chunks_mut(chunk)
-        .zip(x.par_chunks(chunk))
-        .zip(dy.par_chunks(chunk))
-        .map(|((dx, x), dy)| {
-            let mut sums = vec![0f32; 3 * n];
-            let (dw, rest) = sums.split_at_mut(n);
-            let (db, scratch) = rest.split_at_mut(n);
-            rows_backward(x, w, dy, dx, dw, db, scratch, dx_accumulate);
-            sums
-        })
-        .collect();
+    let chunks = dx.chunks_mut(chunk).zip(x.chunks(chunk)).zip(dy.chunks(chunk));
+    let partials = parallel::map(chunks, |((dx, x), dy)| {
+        let mut sums = vec![0f32; 3 * n];
+        let (dw, rest) = sums.split_at_mut(n);
+        let (db, scratch) = rest.split_at_mut(n);
+        rows_backward(x, w, dy, dx, dw, db, scratch, dx_accumulate);
+        sums
+    });
     if let Some((dw, dw_accumulate, db, db_accumulate)) = parameters {
         if !dw_accumulate {
             dw.fill(0.0);

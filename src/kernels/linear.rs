@@ -2,162 +2,34 @@
 //!
 //! `x` is `[rows, in]`, `W` `[out, in]`, `b` `[out]`, `y` `[rows, out]`.
 
-use rayon::prelude::*;
-
-use super::rows_per_task;
+use super::parallel;
+use super::product::{Matrix, Target, product};
 use super::storage::uninit;
 use crate::multiversion;
 
-/// One operand of a product: values with row and column strides.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    values: &'a [f32],
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// `[rows, cols]` as stored.
-    pub(super) fn plain(values: &'a [f32], cols: usize) -> Self {
-        Self { values, row_stride: cols, col_stride: 1 }
-    }
-    /// The transpose of a stored `[_, cols]` matrix.
-    pub(super) fn transposed(values: &'a [f32], cols: usize) -> Self {
-        Self { values, row_stride: 1, col_stride: cols }
-    }
-    fn holds(&self, rows: usize, cols: usize) -> bool {
-        rows == 0
-            || cols == 0
-            || (rows - 1) * self.row_stride + (cols - 1) * self.col_stride < self.values.len()
-    }
-}
-
-/// `c = a b` or `c += a b`; `c` is `[m, n]`, `a` `[m, k]`, `b` `[k, n]`.
-fn product(
-    (m, n, k): (usize, usize, usize),
-    c: &mut [f32],
-    accumulate: bool,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-) {
-    assert!(c.len() == m * n);
-    product_into((m, n, k), (c, n), accumulate, 1.0, a, b);
-}
-
-/// `c = scale a b` or `c += scale a b` into columns of wider rows: `c` comes with the values from
-/// one row to the next.
-pub(super) fn product_into(
-    (m, n, k): (usize, usize, usize),
-    (c, row_stride): (&mut [f32], usize),
-    accumulate: bool,
-    scale: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(n <= row_stride && (m - 1) * row_stride + n <= c.len());
-    assert!(a.holds(m, k) && b.holds(k, n));
-    if k == 0 {
-        if !accumulate {
-            c.chunks_mut(row_stride).take(m).for_each(|row| row[..n].fill(0.0));
-        }
-        return;
-    }
-    let threads = rayon::current_num_threads();
-    let parallelism = if threads > 1 && m * n * k >= 1 << 15 {
-        gemm::Parallelism::Rayon(threads)
-    } else {
-        gemm::Parallelism::None
-    };
-    // SAFETY: the assertions above keep every access of the three strided matrices inside
-    // their slices; `c` is borrowed mutably, so it overlaps neither operand.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            row_stride as isize,
-            accumulate,
-            a.values.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            1f32,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        )
-    }
-}
-
-multiversion! {
-    fn add_bias(y: &mut [f32], bias: &[f32], relu: bool) {
-        let _ = FMA;
-        for row in y.chunks_exact_mut(bias.len()) {
-            if relu {
-                for (v, b) in row.iter_mut().zip(bias) {
-                    let s = *v + b;
-                    // A comparison, not `max`: NaN must stay visible.
-                    *v = if s < 0.0 { 0.0 } else { s };
-                }
-            } else {
-                for (v, b) in row.iter_mut().zip(bias) {
-                    *v += b;
-                }
-            }
-        }
-    }
-}
-
 /// `y = x Wᵀ (+ b) (then ReLU)`.
 pub fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, inp: usize, relu: bool) -> Vec<f32> {
-    let mut y = multiply(x, w, inp);
-    finish(&mut y, w.len() / inp, bias, relu);
-    y
-}
-
-/// `x Wᵀ`.
-pub(crate) fn multiply(x: &[f32], w: &[f32], inp: usize) -> Vec<f32> {
     let (rows, out) = (x.len() / inp, w.len() / inp);
     let mut y = uninit(rows * out);
-    product((rows, out, inp), &mut y, false, Matrix::plain(x, inp), Matrix::transposed(w, inp));
+    let target = Target::rows(&mut y, out).finish(bias, relu);
+    product((rows, out, inp), target, Matrix::plain(x, inp), Matrix::transposed(w, inp));
     y
-}
-
-/// Adds the bias to each row, then takes the positive part when asked.
-pub(crate) fn finish(y: &mut [f32], out: usize, bias: Option<&[f32]>, relu: bool) {
-    let zeros;
-    let bias = match bias {
-        Some(b) => b,
-        None if relu => {
-            zeros = vec![0f32; out];
-            &zeros
-        }
-        None => return,
-    };
-    y.par_chunks_mut(out * rows_per_task(out)).for_each(|y| add_bias(y, bias, relu));
 }
 
 /// `dx = dy W`, added to `dx` when `accumulate`.
 pub fn grad_input(dy: &[f32], w: &[f32], inp: usize, dx: &mut [f32], accumulate: bool) {
     let out = w.len() / inp;
     let rows = dy.len() / out;
-    product((rows, inp, out), dx, accumulate, Matrix::plain(dy, out), Matrix::plain(w, inp));
+    let target = Target::rows(dx, inp).accumulate(accumulate);
+    product((rows, inp, out), target, Matrix::plain(dy, out), Matrix::plain(w, inp));
 }
 
 /// `dW = dyᵀ x`, added to `dw` when `accumulate`.
 pub fn grad_weight(dy: &[f32], x: &[f32], inp: usize, dw: &mut [f32], accumulate: bool) {
     let out = dw.len() / inp;
     let rows = x.len() / inp;
-    product((out, inp, rows), dw, accumulate, Matrix::transposed(dy, out), Matrix::plain(x, inp));
+    let target = Target::rows(dw, inp).accumulate(accumulate);
+    product((out, inp, rows), target, Matrix::transposed(dy, out), Matrix::plain(x, inp));
 }
 
 /// Rows summed by one task; fixed, so that sums do not depend on the threads.
@@ -204,29 +76,23 @@ fn add_partials(partials: Vec<Vec<f32>>, out: &mut [f32], accumulate: bool) {
 /// `db = sum over rows of dy`, added to `db` when `accumulate`.
 pub fn grad_bias(dy: &[f32], db: &mut [f32], accumulate: bool) {
     let out = db.len();
-    let partials: Vec<Vec<f32>> = dy
-        .par_chunks(out * SUM_ROWS)
-        .map(|dy| {
-            let mut p = vec![0f32; out];
-            sum_rows(dy, &mut p);
-            p
-        })
-        .collect();
+    let partials = parallel::map(dy.chunks(out * SUM_ROWS), |dy| {
+        let mut p = vec![0f32; out];
+        sum_rows(dy, &mut p);
+        p
+    });
     add_partials(partials, db, accumulate);
 }
 
 /// Backward of ReLU in place, with the bias gradient in the same pass.
 /// At exactly zero the gradient is zero, as in PyTorch.
 pub fn relu_backward(dy: &mut [f32], y: &[f32], db: Option<(&mut [f32], bool)>, out: usize) {
-    let partials: Vec<Vec<f32>> = dy
-        .par_chunks_mut(out * SUM_ROWS)
-        .zip(y.par_chunks(out * SUM_ROWS))
-        .map(|(dy, y)| {
-            let mut p = vec![0f32; out];
-            mask_and_sum_rows(dy, y, &mut p);
-            p
-        })
-        .collect();
+    let rows = out * SUM_ROWS;
+    let partials = parallel::map(dy.chunks_mut(rows).zip(y.chunks(rows)), |(dy, y)| {
+        let mut p = vec![0f32; out];
+        mask_and_sum_rows(dy, y, &mut p);
+        p
+    });
     if let Some((db, accumulate)) = db {
         add_partials(partials, db, accumulate);
     }

@@ -6,7 +6,7 @@
 //! nothing as large as `x` or `y` is made. What lies between, `down = x[:, I] Aᵀ`, is
 //! `[rows, rank]`.
 
-use super::linear::{Matrix, product_into};
+use super::product::{Matrix, Target, product};
 use super::storage::uninit;
 
 /// One update: factors and the first coordinate it reads and writes.
@@ -30,11 +30,9 @@ impl Update<'_> {
     pub fn down(&self, x: &[f32], inp: usize) -> Vec<f32> {
         let (rows, width) = (x.len() / inp, self.width_in());
         let mut down = uninit(rows * self.rank);
-        product_into(
+        product(
             (rows, self.rank, width),
-            (&mut down, self.rank),
-            false,
-            1.0,
+            Target::rows(&mut down, self.rank),
             Matrix::plain(window(x, self.start), inp),
             Matrix::transposed(self.lora_a, width),
         );
@@ -45,11 +43,9 @@ impl Update<'_> {
     pub fn up(&self, down: &[f32], scale: f32, y: &mut [f32], out: usize) {
         let shape = (y.len() / out, self.width_out(), self.rank);
         let from = self.start.min(y.len());
-        product_into(
+        product(
             shape,
-            (&mut y[from..], out),
-            true,
-            scale,
+            Target::rows(&mut y[from..], out).accumulate(true).scale(scale),
             Matrix::plain(down, self.rank),
             Matrix::transposed(self.lora_b, self.rank),
         );
@@ -59,11 +55,9 @@ impl Update<'_> {
     pub fn grad_down(&self, dy: &[f32], out: usize) -> Vec<f32> {
         let rows = dy.len() / out;
         let mut g = uninit(rows * self.rank);
-        product_into(
+        product(
             (rows, self.rank, self.width_out()),
-            (&mut g, self.rank),
-            false,
-            1.0,
+            Target::rows(&mut g, self.rank),
             Matrix::plain(window(dy, self.start), out),
             Matrix::plain(self.lora_b, self.rank),
         );
@@ -79,11 +73,9 @@ impl Update<'_> {
         scale: f32,
         (db, accumulate): (&mut [f32], bool),
     ) {
-        product_into(
+        product(
             (self.width_out(), self.rank, dy.len() / out),
-            (db, self.rank),
-            accumulate,
-            scale,
+            Target::rows(db, self.rank).accumulate(accumulate).scale(scale),
             Matrix::transposed(window(dy, self.start), out),
             Matrix::plain(down, self.rank),
         );
@@ -99,11 +91,9 @@ impl Update<'_> {
         (da, accumulate): (&mut [f32], bool),
     ) {
         let width = self.width_in();
-        product_into(
+        product(
             (self.rank, width, x.len() / inp),
-            (da, width),
-            accumulate,
-            scale,
+            Target::rows(da, width).accumulate(accumulate).scale(scale),
             Matrix::transposed(grad_down, self.rank),
             Matrix::plain(window(x, self.start), inp),
         );
@@ -114,11 +104,9 @@ impl Update<'_> {
         let width = self.width_in();
         let shape = (dx.len() / inp, width, self.rank);
         let from = self.start.min(dx.len());
-        product_into(
+        product(
             shape,
-            (&mut dx[from..], inp),
-            true,
-            scale,
+            Target::rows(&mut dx[from..], inp).accumulate(true).scale(scale),
             Matrix::plain(grad_down, self.rank),
             Matrix::plain(self.lora_a, width),
         );
@@ -135,11 +123,9 @@ fn window(x: &[f32], start: usize) -> &[f32] {
 pub fn merge(w: &mut [f32], inp: usize, update: Update<'_>, scale: f32) {
     let width = update.width_in();
     let from = (update.start * inp + update.start).min(w.len());
-    product_into(
+    product(
         (update.width_out(), width, update.rank),
-        (&mut w[from..], inp),
-        true,
-        scale,
+        Target::rows(&mut w[from..], inp).accumulate(true).scale(scale),
         Matrix::plain(update.lora_b, update.rank),
         Matrix::plain(update.lora_a, width),
     );

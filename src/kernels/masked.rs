@@ -6,9 +6,8 @@
 //! into the bias of `fc2`. What is left is a narrower block, and its products are what is
 //! saved.
 
-use rayon::prelude::*;
-
 use super::linear;
+use super::parallel;
 use super::storage::uninit;
 
 /// A block's parameters: `fc1.weight` `[ffn, width]`, `fc1.bias` `[ffn]`, `fc2.weight`
@@ -64,9 +63,14 @@ fn others(kept: &[u32], ffn: usize) -> Vec<u32> {
 /// The rows `kept` of a matrix `[_, width]`, then rows of zeros: `[inner, width]`.
 fn gather_rows(w: &[f32], width: usize, kept: &[u32], inner: usize) -> Vec<f32> {
     let mut out = uninit(inner * width);
-    out.par_chunks_mut(width).enumerate().with_min_len(64).for_each(|(r, o)| match kept.get(r) {
-        Some(&i) => o.copy_from_slice(&w[i as usize * width..][..width]),
-        None => o.fill(0.0),
+    const ROWS: usize = 64;
+    parallel::for_each(out.chunks_mut(ROWS * width).enumerate(), |(chunk, out)| {
+        for (r, o) in out.chunks_exact_mut(width).enumerate() {
+            match kept.get(chunk * ROWS + r) {
+                Some(&i) => o.copy_from_slice(&w[i as usize * width..][..width]),
+                None => o.fill(0.0),
+            }
+        }
     });
     out
 }
@@ -75,12 +79,15 @@ fn gather_rows(w: &[f32], width: usize, kept: &[u32], inner: usize) -> Vec<f32> 
 fn gather_columns(w: &[f32], ffn: usize, kept: &[u32], inner: usize) -> Vec<f32> {
     let mut out = uninit(w.len() / ffn.max(1) * inner);
     if inner > 0 {
-        out.par_chunks_mut(inner).zip(w.par_chunks(ffn)).with_min_len(32).for_each(|(o, row)| {
-            let (o, zeros) = o.split_at_mut(kept.len());
-            for (o, &i) in o.iter_mut().zip(kept) {
-                *o = row[i as usize];
+        const ROWS: usize = 32;
+        parallel::for_each(out.chunks_mut(ROWS * inner).zip(w.chunks(ROWS * ffn)), |(out, w)| {
+            for (o, row) in out.chunks_exact_mut(inner).zip(w.chunks_exact(ffn)) {
+                let (o, zeros) = o.split_at_mut(kept.len());
+                for (o, &i) in o.iter_mut().zip(kept) {
+                    *o = row[i as usize];
+                }
+                zeros.fill(0.0);
             }
-            zeros.fill(0.0);
         });
     }
     out
@@ -95,12 +102,14 @@ pub fn folded_bias(block: Block<'_>, kept: &[u32]) -> Vec<f32> {
         .filter(|(_, c)| *c != 0.0)
         .collect();
     let mut out = uninit(block.b2.len());
-    out.par_iter_mut().zip(block.w2.par_chunks(ffn)).zip(block.b2).with_min_len(32).for_each(
-        |((o, row), b)| {
+    const ROWS: usize = 32;
+    let chunks = out.chunks_mut(ROWS).zip(block.w2.chunks(ROWS * ffn)).zip(block.b2.chunks(ROWS));
+    parallel::for_each(chunks, |((out, w2), b2)| {
+        for ((o, row), b) in out.iter_mut().zip(w2.chunks_exact(ffn)).zip(b2) {
             let add: f64 = constant.iter().map(|&(i, c)| f64::from(row[i as usize]) * c).sum();
             *o = (f64::from(*b) + add) as f32;
-        },
-    );
+        }
+    });
     out
 }
 
@@ -177,7 +186,7 @@ impl<'a> Backward<'a> {
     pub fn w1(&self, dw: &mut [f32], accumulate: bool) {
         let (n, width) = (self.compact.inner, self.block.width);
         if !accumulate {
-            dw.par_chunks_mut(1 << 16).for_each(|c| c.fill(0.0));
+            parallel::for_each(dw.chunks_mut(1 << 16), |c| c.fill(0.0));
         }
         if n == 0 {
             return;
@@ -220,15 +229,19 @@ impl<'a> Backward<'a> {
         }
         let constant: Vec<f32> =
             self.dropped.iter().map(|&i| relu(self.block.b1[i as usize])).collect();
-        dw.par_chunks_mut(ffn).enumerate().with_min_len(16).for_each(|(r, row)| {
-            let kept = self.kept.iter().zip(&part[r * n..][..n]);
-            let dropped = self.dropped.iter().zip(&constant);
-            if accumulate {
-                kept.for_each(|(&i, p)| row[i as usize] += p);
-                dropped.for_each(|(&i, c)| row[i as usize] += self.sums[r] * c);
-            } else {
-                kept.for_each(|(&i, p)| row[i as usize] = *p);
-                dropped.for_each(|(&i, c)| row[i as usize] = self.sums[r] * c);
+        const ROWS: usize = 16;
+        parallel::for_each(dw.chunks_mut(ROWS * ffn).enumerate(), |(chunk, rows)| {
+            for (r, row) in rows.chunks_exact_mut(ffn).enumerate() {
+                let r = chunk * ROWS + r;
+                let kept = self.kept.iter().zip(&part[r * n..][..n]);
+                let dropped = self.dropped.iter().zip(&constant);
+                if accumulate {
+                    kept.for_each(|(&i, p)| row[i as usize] += p);
+                    dropped.for_each(|(&i, c)| row[i as usize] += self.sums[r] * c);
+                } else {
+                    kept.for_each(|(&i, p)| row[i as usize] = *p);
+                    dropped.for_each(|(&i, c)| row[i as usize] = self.sums[r] * c);
+                }
             }
         });
     }

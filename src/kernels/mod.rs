@@ -7,6 +7,7 @@
 
 pub mod adam;
 pub mod attention;
+pub mod buffer;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
@@ -17,8 +18,12 @@ pub mod linear;
 pub mod low_rank;
 pub mod masked;
 pub mod packed;
+pub mod parallel;
+mod product;
 pub mod simd;
 pub mod storage;
+pub mod team;
+pub mod vector;
 pub mod weights;
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::infer::buffer::{Arena, SharedMut, Slab};
+use super::buffer::{Arena, SharedMut, Slab};
 use super::infer::integers::DEPTH;
-use super::infer::simd::{Isa, LANES};
-use super::infer::team::Worker;
+use super::team::Worker;
+use super::vector::{Isa, LANES};
 use crate::error::Result;
 use tile::{MAX_TILE, Operands};
 

@@ -152,6 +152,45 @@ pub fn max(xs: &[f32]) -> f32 {
     m
 }
 
+/// The largest value, where NaN is ignored, and the sum, in one pass.
+#[inline(always)]
+pub fn max_and_sum(xs: &[f32]) -> (f32, f32) {
+    let mut most = [f32::NEG_INFINITY; LANES];
+    let mut acc = [0f32; LANES];
+    let (chunks, rest) = xs.as_chunks::<LANES>();
+    for c in chunks {
+        for i in 0..LANES {
+            most[i] = if c[i] > most[i] { c[i] } else { most[i] };
+            acc[i] += c[i];
+        }
+    }
+    let (mut m, mut s) = (most.iter().copied().fold(f32::NEG_INFINITY, f32::max), acc.iter().sum());
+    for &v in rest {
+        m = m.max(v);
+        s += v;
+    }
+    (m, s)
+}
+
+/// Puts `f` of each value in its place; their sum.
+#[inline(always)]
+pub fn replace_and_sum(xs: &mut [f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut acc = [0f32; LANES];
+    let (chunks, rest) = xs.as_chunks_mut::<LANES>();
+    for c in chunks {
+        for i in 0..LANES {
+            c[i] = f(c[i]);
+            acc[i] += c[i];
+        }
+    }
+    let mut s: f32 = acc.iter().sum();
+    for v in rest {
+        *v = f(*v);
+        s += *v;
+    }
+    s
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +215,10 @@ mod tests {
             assert_eq!(sum_by(&xs, |v| v), xs.iter().sum::<f32>());
             assert_eq!(sum_by2(&xs, &xs, |a, b| a * b), xs.iter().map(|v| v * v).sum::<f32>());
             assert_eq!(max(&xs), xs.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            assert_eq!(max_and_sum(&xs), (max(&xs), sum_by(&xs, |v| v)));
+            let mut ys = xs.clone();
+            assert_eq!(replace_and_sum(&mut ys, |v| 2.0 * v), 2.0 * xs.iter().sum::<f32>());
+            assert!(ys.iter().zip(&xs).all(|(y, x)| *y == 2.0 * x));
         }
     }
 }

@@ -4,12 +4,11 @@
 
 use std::ops::{Deref, Range};
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
-use half::bf16;
-use rayon::prelude::*;
-
+use super::parallel;
 use super::storage::{Values, uninit, values};
 use crate::error::{Error, Result};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use half::bf16;
 
 /// The values of a weight, row-major.
 #[derive(Clone, Copy)]
@@ -50,10 +49,11 @@ impl<'a> Weights<'a> {
         assert_eq!(self.len(), to.len());
         match self {
             Self::F32(v) => to.copy_from_slice(v),
-            Self::Bf16(v) => to
-                .par_chunks_mut(CHUNK)
-                .zip(v.par_chunks(CHUNK))
-                .for_each(|(to, from)| widen_chunk(from, to)),
+            Self::Bf16(v) => {
+                parallel::for_each(to.chunks_mut(CHUNK).zip(v.chunks(CHUNK)), |(to, from)| {
+                    widen_chunk(from, to);
+                });
+            }
         }
     }
     /// Lets `f` see one row of a matrix of this width; `scratch` is `[width]`.
@@ -136,7 +136,7 @@ pub fn widened(t: &Tensor) -> Result<Widened<impl Deref<Target = Storage> + '_>>
 /// A tensor of these values in bf16, rounded to the nearest, ties to even.
 pub fn narrowed(values: &[f32], dims: &[usize]) -> Result<Tensor> {
     let mut v = vec![bf16::ZERO; values.len()];
-    v.par_chunks_mut(CHUNK).zip(values.par_chunks(CHUNK)).for_each(|(to, from)| {
+    parallel::for_each(v.chunks_mut(CHUNK).zip(values.chunks(CHUNK)), |(to, from)| {
         for (t, f) in to.iter_mut().zip(from) {
             *t = bf16::from_f32(*f);
         }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
-use isogloss::kernels::infer::simd::Isa;
 use isogloss::kernels::packed::WeightFormat;
+use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
 use isogloss::model::inference::InferenceModel;
 

@@ -8,7 +8,7 @@ use isogloss::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, Feed, Hypothesis, MaxNewTokens, Outcome, Session,
     Stream, Target, Task, run,
 };
-use isogloss::kernels::infer::simd::Isa;
+use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
 use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
 use serde_json::Value;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use isogloss::decoding::{DecodingOptions, MaxNewTokens};
 use isogloss::formats::lora::LoraFiles;
-use isogloss::kernels::infer::simd::Isa;
 use isogloss::kernels::packed::WeightFormat;
+use isogloss::kernels::vector::Isa;
 use isogloss::methods::lora::LoraSet;
 use isogloss::model::checkpoint::linear_shapes;
 use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, LowRankForm, Row};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use isogloss::formats::neuron_stats::{Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::provenance::Provenance;
-use isogloss::kernels::infer::simd::Isa;
+use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
 use isogloss::model::inference::InferenceModel;
 use isogloss::profiling::{ProfileOptions, Profiler, add_stats, cumulative, overlap};

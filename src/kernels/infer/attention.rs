@@ -6,7 +6,7 @@
 //! once; [`attend_rows`] for the growing cache of one hypothesis, whose rows lie where the
 //! hypotheses they descend from wrote them.
 
-use super::simd::{LANES, Simd, exp, simd_fn};
+use crate::kernels::vector::{LANES, Simd, exp, simd_fn};
 
 simd_fn!(
     /// Attention of `num_rows` queries of one head over `len` keys.
@@ -285,7 +285,7 @@ pub fn scores_len(len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::infer::simd::Isa;
+    use crate::kernels::vector::Isa;
 
     fn values(n: usize, seed: f32) -> Vec<f32> {
         (0..n).map(|i| ((i as f32 + seed) * 1.37).sin() * 1.5).collect()

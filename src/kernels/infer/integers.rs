@@ -7,7 +7,7 @@
 //! inputs and moves their signs to the weights: with values in -127..=127 the 16-bit sums of
 //! `vpmaddubsw` stay below 2 * 127 * 127 and never saturate.
 
-use super::simd::Simd;
+use crate::kernels::vector::Simd;
 
 /// Added to stored weights.
 pub const OFFSET: u8 = 128;
@@ -51,7 +51,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{Integers, OFFSET};
-    use crate::kernels::infer::simd::{Avx2, Avx512};
+    use crate::kernels::vector::{Avx2, Avx512};
 
     impl Integers for Avx512 {
         type I = __m512i;

@@ -6,9 +6,6 @@
 
 pub mod activity;
 pub mod attention;
-pub mod buffer;
 pub mod integers;
 pub mod norm;
-pub mod simd;
-pub mod team;
 pub mod vocab;

@@ -1,6 +1,6 @@
 //! Layer normalisation of one row (Ba et al., 2016): `(x - mean) / sqrt(variance + eps) * w + b`.
 
-use super::simd::{LANES, Simd, simd_fn};
+use crate::kernels::vector::{LANES, Simd, simd_fn};
 
 /// The epsilon of `torch.nn.LayerNorm`, which the architecture uses everywhere.
 pub const EPSILON: f32 = 1e-5;
@@ -52,7 +52,7 @@ unsafe fn layer_norm_kernel<S: Simd>(x: &[f32], weight: &[f32], bias: &[f32], y:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::infer::simd::Isa;
+    use crate::kernels::vector::Isa;
 
     #[test]
     fn equals_the_formula() {

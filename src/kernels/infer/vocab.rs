@@ -4,10 +4,10 @@
 
 use std::cmp::Ordering;
 
-use super::buffer::{Arena, Buffer, SharedMut};
-use super::simd::{Isa, LANES, Simd, exp, simd_fn};
-use super::team::Worker;
+use crate::kernels::buffer::{Arena, Buffer, SharedMut};
 use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, int8, product};
+use crate::kernels::team::Worker;
+use crate::kernels::vector::{Isa, LANES, Simd, exp, simd_fn};
 
 /// Columns of a block. Fixed, because the blocks' sums are added one by one: a block that grew
 /// with the work would change the rounding.
@@ -344,9 +344,9 @@ unsafe fn single_kernel<S: Simd>(linear: &PackedLinear, x: &[f32], id: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::infer::team::Team;
     use crate::kernels::packed::int8::quantised_stride;
     use crate::kernels::packed::{Dense, WeightFormat, row_stride};
+    use crate::kernels::team::Team;
 
     const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::Bf16, WeightFormat::Int8];
 

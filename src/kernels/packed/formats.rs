@@ -3,7 +3,7 @@
 
 use super::PANEL;
 use super::tile::{Format, Operands, tiles};
-use crate::kernels::infer::simd::{LANES, Simd, simd_fn};
+use crate::kernels::vector::{LANES, Simd, simd_fn};
 
 /// A panel holds `[k, 32]` values.
 pub(super) struct F32;

@@ -13,10 +13,10 @@ use super::formats::half;
 use super::tile::{Format, Operands, tiles};
 use super::{Epilogue, PANEL, Rows};
 use crate::kernels::infer::integers::{DEPTH, Integers, OFFSET, has_vnni};
+use crate::kernels::team::Worker;
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::infer::simd::{Avx2, Avx512};
-use crate::kernels::infer::simd::{Isa, LANES, Simd, simd_fn};
-use crate::kernels::infer::team::Worker;
+use crate::kernels::vector::{Avx2, Avx512};
+use crate::kernels::vector::{Isa, LANES, Simd, simd_fn};
 
 /// The most inputs whose products fit a 32-bit sum: 127 * 127 * 2^17 < 2^31.
 pub const MAX_INPUTS: usize = 1 << 17;

@@ -1,8 +1,8 @@
 //! Products in f32.
 
 use super::*;
-use crate::kernels::infer::buffer::Buffer;
-use crate::kernels::infer::team::Team;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::team::Team;
 use proptest::prelude::*;
 
 struct Case {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::int8::{self, MAX_INPUTS, quantised, quantised_stride};
 use super::tests::values;
 use super::*;
-use crate::kernels::infer::buffer::Buffer;
-use crate::kernels::infer::team::Team;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::team::Team;
 
 fn packed(format: WeightFormat, dense: &[f32], k: usize, bias: &[f32]) -> PackedLinear {
     let mut arena = Arena::with_capacity(0);

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{Epilogue, PackedLinear};
-use crate::kernels::infer::simd::{LANES, Simd};
+use crate::kernels::vector::{LANES, Simd};
 
 /// Vectors of a panel.
 const VECTORS: usize = super::PANEL / LANES;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::autograd::LowRank;
 use crate::error::{Error, Result};
-use crate::kernels::infer::buffer::Arena;
-use crate::kernels::infer::simd::Isa;
-use crate::kernels::infer::team::Worker;
+use crate::kernels::buffer::Arena;
 use crate::kernels::low_rank::merge;
 use crate::kernels::packed::{Dense, Epilogue, PackedLinear, PackedMatrix, Rows, row_stride};
+use crate::kernels::team::Worker;
+use crate::kernels::vector::Isa;
 
 /// How updates of low rank are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use super::decoder::norm_phase;
 use super::weights::LayerNormWeights;
 use crate::error::{Error, Result};
-use crate::kernels::infer::buffer::Arena;
-use crate::kernels::infer::simd::Isa;
-use crate::kernels::infer::team::Worker;
+use crate::kernels::buffer::Arena;
 use crate::kernels::packed::{
     Epilogue, PackedLinear, PackedMatrix, Rows, WeightFormat, row_stride,
 };
 use crate::kernels::storage::values;
+use crate::kernels::team::Worker;
+use crate::kernels::vector::Isa;
 use crate::model::seam::{BottleneckAdapter, LayerParts, NormPlace, Position};
 
 /// One adapter, its weights packed in f32 whatever the model's format.

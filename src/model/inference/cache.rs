@@ -3,8 +3,8 @@
 
 use std::ptr::NonNull;
 
-use crate::kernels::infer::buffer::Buffer;
-use crate::kernels::infer::simd::LANES;
+use crate::kernels::buffer::Buffer;
+use crate::kernels::vector::LANES;
 
 /// Cross-attention keys and values of one source for every decoder layer.
 pub struct SourceMemory {

@@ -6,14 +6,14 @@ use super::adapters::{PackedAdapter, add_phase};
 use super::cache::{PagePool, PageShape, SentenceCache};
 use super::observe::Watch;
 use super::weights::{DirectionWeights, LayerNormWeights};
+use crate::kernels::buffer::{Buffer, SharedMut};
 use crate::kernels::infer::attention::{attend_block, attend_rows, scores_len};
-use crate::kernels::infer::buffer::{Buffer, SharedMut};
 use crate::kernels::infer::norm::layer_norm;
-use crate::kernels::infer::simd::{Isa, LANES};
-use crate::kernels::infer::team::{Team, Worker};
 use crate::kernels::infer::vocab::TopK;
 use crate::kernels::packed::int8::quantised_stride;
 use crate::kernels::packed::{Epilogue, Rows, row_stride};
+use crate::kernels::team::{Team, Worker};
+use crate::kernels::vector::{Isa, LANES};
 
 /// Tokens that are encoded together: enough to fill the kernels, few enough for the caches.
 const ENCODE_TOKENS: usize = 1024;

@@ -11,7 +11,7 @@ use super::weights::{CrossAttention, DecoderLayer, DirectionWeights, EncoderLaye
 use super::weights::{FeedForward, SelfAttention};
 use crate::autograd::LowRank;
 use crate::error::{Error, Result};
-use crate::kernels::infer::buffer::Arena;
+use crate::kernels::buffer::Arena;
 use crate::kernels::masked::{Block, Compact};
 use crate::kernels::packed::{
     Dense, MatrixRows, Multiples, PackedLinear, PackedMatrix, WeightFormat,

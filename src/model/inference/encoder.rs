@@ -6,11 +6,11 @@ use super::cache::SourceMemory;
 use super::decoder::{Scratch, Workspace, end_block, norm_phase};
 use super::observe::Watch;
 use super::weights::DirectionWeights;
+use crate::kernels::buffer::SharedMut;
 use crate::kernels::infer::attention::attend_block;
-use crate::kernels::infer::buffer::SharedMut;
-use crate::kernels::infer::simd::LANES;
-use crate::kernels::infer::team::Team;
 use crate::kernels::packed::Epilogue;
+use crate::kernels::team::Team;
+use crate::kernels::vector::LANES;
 
 /// Where a sentence's cross-attention goes: tokens, stride of the keys, where keys and values of
 /// each layer begin, and the memory itself.

@@ -17,12 +17,12 @@ mod weights;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::kernels::buffer::Arena;
 use crate::kernels::embedding::sinusoidal_positions;
-use crate::kernels::infer::buffer::Arena;
-use crate::kernels::infer::simd::Isa;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::kernels::packed::WeightFormat;
 use crate::kernels::packed::int8::MAX_INPUTS;
+use crate::kernels::vector::Isa;
 use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, ModelConfig};
 

@@ -4,12 +4,12 @@
 
 use super::decoder::{Decoder, Row};
 use super::weights::DirectionWeights;
+use crate::kernels::buffer::SharedMut;
 use crate::kernels::infer::activity::{
     Columns, SUM_SCALE, add_values, count_positions, count_sentences,
 };
-use crate::kernels::infer::buffer::SharedMut;
-use crate::kernels::infer::team::Worker;
 use crate::kernels::packed::Rows;
+use crate::kernels::team::Worker;
 use crate::model::ModelConfig;
 
 /// What counts as active, and once per what.

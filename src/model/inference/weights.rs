@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::adapted::AdaptedLinear;
 use super::adapters::LayerAdapters;
 use crate::error::Result;
-use crate::kernels::infer::buffer::Arena;
+use crate::kernels::buffer::Arena;
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::kernels::packed::{Dense, MatrixRows, PackedLinear, PackedMatrix, WeightFormat};
 use crate::model::checkpoint::{SHARED, parameter_shapes};

@@ -98,6 +98,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn max_lane(a: Self::V) -> f32;
     /// `a * b + c` of single values, fused as [`Simd::fma`] is.
     unsafe fn fma1(a: f32, b: f32, c: f32) -> f32;
+    /// The first eight lanes of both, one from each in turn.
+    unsafe fn zip_low(a: Self::V, b: Self::V) -> Self::V;
+    /// The last eight.
+    unsafe fn zip_high(a: Self::V, b: Self::V) -> Self::V;
     /// Widens the low halves of sixteen words, which are bf16.
     unsafe fn low_bf16(p: *const u32) -> Self::V;
     /// Widens their high halves.
@@ -218,6 +222,14 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
+    unsafe fn zip_low(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if i % 2 == 0 { a[i / 2] } else { b[i / 2] })
+    }
+    #[inline(always)]
+    unsafe fn zip_high(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if i % 2 == 0 { a[8 + i / 2] } else { b[8 + i / 2] })
+    }
+    #[inline(always)]
     unsafe fn low_bf16(p: *const u32) -> Self::V {
         let words = unsafe { p.cast::<[u32; LANES]>().read_unaligned() };
         words.map(|w| f32::from_bits(w << 16))
@@ -259,6 +271,15 @@ mod x86 {
         unsafe {
             let n = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
             _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(n)))
+        }
+    }
+
+    /// Eight lanes of both, one from each in turn.
+    #[inline(always)]
+    unsafe fn zip8(a: __m256, b: __m256) -> [__m256; 2] {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
         }
     }
 
@@ -348,6 +369,22 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma1(a: f32, b: f32, c: f32) -> f32 {
             unsafe { fused1(a, b, c) }
+        }
+        #[inline(always)]
+        unsafe fn zip_low(a: __m512, b: __m512) -> __m512 {
+            unsafe {
+                let lanes =
+                    _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+                _mm512_permutex2var_ps(a, lanes, b)
+            }
+        }
+        #[inline(always)]
+        unsafe fn zip_high(a: __m512, b: __m512) -> __m512 {
+            unsafe {
+                let lanes =
+                    _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+                _mm512_permutex2var_ps(a, lanes, b)
+            }
         }
         #[inline(always)]
         unsafe fn low_bf16(p: *const u32) -> __m512 {
@@ -446,6 +483,14 @@ mod x86 {
             unsafe { fused1(a, b, c) }
         }
         #[inline(always)]
+        unsafe fn zip_low(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { zip8(a[0], b[0]) }
+        }
+        #[inline(always)]
+        unsafe fn zip_high(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { zip8(a[1], b[1]) }
+        }
+        #[inline(always)]
         unsafe fn low_bf16(p: *const u32) -> Self::V {
             unsafe {
                 let (a, b) = (_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(HALF).cast()));
@@ -484,30 +529,30 @@ macro_rules! simd_fn {
         $(#[$meta])*
         ///
         /// # Safety
-        /// `isa` must come from [`Isa::available`](crate::kernels::infer::simd::Isa::available);
+        /// `isa` must come from [`Isa::available`](crate::kernels::vector::Isa::available);
         /// the rest as the kernel says.
         #[allow(clippy::too_many_arguments)]
-        $vis unsafe fn $name(isa: $crate::kernels::infer::simd::Isa, $($arg: $ty),*) $(-> $ret)? {
+        $vis unsafe fn $name(isa: $crate::kernels::vector::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx512($($arg: $ty),*) $(-> $ret)? {
-                unsafe { $kernel::<$crate::kernels::infer::simd::Avx512>($($arg),*) }
+                unsafe { $kernel::<$crate::kernels::vector::Avx512>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             #[allow(clippy::too_many_arguments)]
             unsafe fn avx2($($arg: $ty),*) $(-> $ret)? {
-                unsafe { $kernel::<$crate::kernels::infer::simd::Avx2>($($arg),*) }
+                unsafe { $kernel::<$crate::kernels::vector::Avx2>($($arg),*) }
             }
             // SAFETY: the caller vouches for the instruction set and the arguments.
             unsafe {
                 match isa {
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::infer::simd::Isa::Avx512 => avx512($($arg),*),
+                    $crate::kernels::vector::Isa::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    $crate::kernels::infer::simd::Isa::Avx2 => avx2($($arg),*),
-                    _ => $kernel::<$crate::kernels::infer::simd::Portable>($($arg),*),
+                    $crate::kernels::vector::Isa::Avx2 => avx2($($arg),*),
+                    _ => $kernel::<$crate::kernels::vector::Portable>($($arg),*),
                 }
             }
         }

@@ -1,8 +1,10 @@
-//! A team of threads that walks through the phases of one decoding step together.
+//! A team of threads that walks through the phases of one step together.
 //!
-//! A step is some tens of short phases (a product, an attention, a norm), each 5 to 500 µs. A
-//! work-stealing pool pays several microseconds for each fork and join; here all threads run
-//! the whole step and meet at a barrier (a few hundred nanoseconds). Work inside a phase is
+//! A step of decoding is some tens of short phases (a product, an attention, a norm), each 5 to
+//! 500 µs, a step of training some hundreds of longer ones. A work-stealing pool pays several
+//! microseconds for each fork and join, and where waking a processor is slow (virtual machines)
+//! many more; here all threads run the whole step and meet at a barrier (a few hundred
+//! nanoseconds). Work inside a phase is
 //! claimed piece by piece from a counter, so a thread that the system has put aside delays a
 //! phase by one piece only. Waiting threads spin briefly, then sleep: giving way by yielding
 //! instead costs a whole time slice wherever another process wants the processor.
@@ -124,7 +126,7 @@ impl Team {
         let mut handles = Vec::new();
         for id in 1..threads {
             let s = Arc::clone(&shared);
-            let name = format!("decode-{id}");
+            let name = format!("team-{id}");
             match std::thread::Builder::new().name(name).spawn(move || s.work(id)) {
                 Ok(h) => handles.push(h),
                 Err(_) => break,
@@ -173,7 +175,7 @@ impl Team {
             s.arrived.0.store(0, Ordering::Release);
             let panic = state.panic.take();
             drop(state);
-            resume_unwind(panic.unwrap_or_else(|| Box::new("a decoding thread panicked")));
+            resume_unwind(panic.unwrap_or_else(|| Box::new("a thread panicked")));
         }
     }
 }
@@ -227,7 +229,7 @@ impl Shared {
     }
 
     fn check(&self) {
-        assert!(!self.broken.load(Ordering::Acquire), "another decoding thread panicked");
+        assert!(!self.broken.load(Ordering::Acquire), "another thread panicked");
     }
 
     fn perform(&self, id: usize, f: &(dyn Fn(&Worker<'_>) + Sync)) {
