@@ -5,7 +5,7 @@ mod scores;
 mod sentences;
 mod tagger;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
@@ -144,8 +144,15 @@ impl Loaded {
         Ok(Self { masks, lora, adapters, head_dir })
     }
 
+    /// Directories of what was trained with marks: the head is not always beside the others.
+    fn dirs(&self) -> [Option<&Path>; 3] {
+        let lora = self.lora.as_ref().map(|l| &*l.dir);
+        let adapters = self.adapters.as_ref().map(|a| &*a.dir);
+        [lora, adapters, Some(&self.head_dir)]
+    }
+
     /// Each part with its place.
-    fn places(&self) -> Vec<(&'static str, &std::path::Path)> {
+    fn places(&self) -> Vec<(&'static str, &Path)> {
         let masks = self.masks.as_ref().map(|m| ("masks", &*m.path));
         let lora = self.lora.as_ref().map(|l| ("LoRA", &*l.dir));
         let adapters = self.adapters.as_ref().map(|a| ("adapters", &*a.dir));
@@ -188,12 +195,12 @@ fn find_head(
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
     let checkpoint = Checkpoint::open(&args.model)?;
-    let mut tokenizer = args.marks.tokenizer(&checkpoint)?;
+    let tokenizer = args.marks.tokenizer(&checkpoint)?;
     if let Some(lang) = &args.lang {
         tokenizer.languages().find(lang, ErrorKind::Usage).map_err(|e| e.flag("--lang"))?;
     }
     let loaded = Loaded::new(args, &checkpoint, context)?;
-    tokenizer = args.marks.with_parts(tokenizer, [Some(&*loaded.head_dir)])?;
+    let tokenizer = args.marks.with_parts(tokenizer, loaded.dirs())?;
     let head = TagHead::read(&loaded.head_dir, checkpoint.config.d_model)?;
     let inputs = inputs_or_stdin(&args.inputs, "isogloss tag -m model --adapters run test.jsonl")?;
     let mut out = Output::stdout(false);

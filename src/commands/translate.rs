@@ -349,13 +349,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         false => args.neuron_masks.load_or_carried_by(&checkpoint, carried)?,
     };
     let defaults = ModelDefaults::read(checkpoint.dir())?;
-    if !defaults.unheeded.is_empty() {
-        context.report.warning(
-            &Error::artifact("the model asks for a search that isogloss does not have")
-                .at(checkpoint.dir().join(crate::formats::hf::GENERATION_CONFIG))
-                .found(defaults.unheeded.join(", "))
-                .hint("translations differ from those of `generate` there"),
-        );
+    if let Some(warning) = defaults.warning() {
+        context.report.warning(&warning);
     }
     let options = args.options(&defaults);
     if let Some(id) =

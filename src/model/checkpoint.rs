@@ -46,8 +46,9 @@ pub const FINAL_LOGITS_BIAS: &str = "final_logits_bias";
 /// Artifact: names the key that cannot be read.
 fn read_config(raw: serde_json::Value) -> Result<ModelConfig> {
     let parse = |v: &serde_json::Value| serde_json::from_value::<ModelConfig>(v.clone());
-    let Err(first) = parse(&raw) else {
-        return parse(&raw).map_err(|e| Error::bug("a configuration changed").cause(e.to_string()));
+    let first = match parse(&raw) {
+        Ok(config) => return Ok(config),
+        Err(e) => e,
     };
     let serde_json::Value::Object(mut keys) = raw else {
         return Err(Error::artifact("model configuration cannot be read").cause(first.to_string()));
@@ -302,13 +303,16 @@ impl Checkpoint {
             }
         }
         if !config.tie_word_embeddings {
-            let absent = [SHARED, "lm_head.weight"].into_iter().find(|n| !present.contains(n));
+            // transformers draws at random what is missing then.
+            let absent = SHARED_ALIASES.into_iter().find(|n| !present.contains(n));
             if let Some(name) = absent {
                 return Err(Error::artifact(
                     "`tie_word_embeddings` is false and a copy is missing",
                 )
                 .at(dir)
                 .tensor(name)
+                .found(format!("{} of {} copies", present.len(), SHARED_ALIASES.len()))
+                .expected(SHARED_ALIASES.map(|n| format!("`{n}`")).join(", "))
                 .hint("models with untied embeddings are not of this architecture")
                 .hint("if they are tied, remove the key from config.json"));
             }

@@ -285,13 +285,21 @@ fn from_map_in(map: Map<String, Value>, defaults: [Option<&str>; 2]) -> Result<P
     // Hugging Face `translation` objects hold both sides by language.
     match map.get("translation") {
         Some(Value::Object(t)) => {
-            let [src_lang, tgt_lang] = sides(t, [&r.src_lang, &r.tgt_lang], defaults)?;
-            r.src = r.src.or(text_field(t, &src_lang)?);
-            if r.refs.is_empty() {
-                r.refs.extend(text_field(t, &tgt_lang)?);
+            let names: Vec<&str> = t.keys().map(String::as_str).collect();
+            match sides(&names, [r.src_lang.as_deref(), r.tgt_lang.as_deref()], defaults) {
+                Ok(places) => {
+                    let [src_lang, tgt_lang] = places.map(|i| names[i].to_string());
+                    r.src = r.src.or(text_field(t, &src_lang)?);
+                    if r.refs.is_empty() {
+                        r.refs.extend(text_field(t, &tgt_lang)?);
+                    }
+                    r.src_lang = Some(src_lang);
+                    r.tgt_lang = Some(tgt_lang);
+                }
+                Err(e) if r.src.is_none() => return Err(e),
+                // Of other languages than the record's own text.
+                Err(_) => {}
             }
-            r.src_lang = Some(src_lang);
-            r.tgt_lang = Some(tgt_lang);
         }
         _ => r.hyp = text_field(&map, "translation")?,
     }
@@ -304,34 +312,44 @@ fn from_map_in(map: Map<String, Value>, defaults: [Option<&str>; 2]) -> Result<P
     Ok(r)
 }
 
-/// Source and target of texts by language: as the record says, else as `defaults`, else in their order.
-fn sides(
-    texts: &Map<String, Value>,
-    own: [&Option<String>; 2],
+/// Where source and target stand among `names`, the languages of a `translation` object: as the
+/// record's `own` fields say, else as `defaults`, else in their order. Whoever says a language means
+/// it, so that one without a text is an error and never another one.
+pub(super) fn sides(
+    names: &[&str],
+    own: [Option<&str>; 2],
     defaults: [Option<&str>; 2],
-) -> Result<[String; 2]> {
-    let [src, tgt] = [0, 1].map(|i| own[i].as_deref().or(defaults[i]));
-    let found = || texts.keys().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
-    if let Some(lang) = [src, tgt].into_iter().flatten().find(|l| !texts.contains_key(*l)) {
-        return Err(Error::data(format!("`translation` has no text in `{lang}`"))
-            .field("translation")
-            .found(found()));
-    }
-    let other = |than: &str| texts.keys().find(|l| *l != than).map(String::as_str);
-    let pair = match (src, tgt, texts.len()) {
-        (Some(src), Some(tgt), _) => Some((src, tgt)),
-        (Some(src), None, 2) => other(src).map(|tgt| (src, tgt)),
-        (None, Some(tgt), 2) => other(tgt).map(|src| (src, tgt)),
-        (None, None, 2) => texts.keys().next().and_then(|src| Some((src.as_str(), other(src)?))),
+) -> Result<[usize; 2]> {
+    let found = || names.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ");
+    let side = |i: usize, field: &'static str, flag: &'static str| -> Result<Option<usize>> {
+        let said = own[i].map(|lang| (lang, field)).or(defaults[i].map(|lang| (lang, flag)));
+        let Some((lang, said_by)) = said else { return Ok(None) };
+        let at = names.iter().position(|l| *l == lang).ok_or_else(|| {
+            Error::data(format!("`translation` has no text in `{lang}`"))
+                .field("translation")
+                .found(found())
+                .expected(format!("`{lang}`, as `{said_by}` says"))
+                .suggest(lang, names.iter().copied())
+                .hint("languages are named as they are in the object")
+        })?;
+        Ok(Some(at))
+    };
+    let src = side(0, "src_lang", "--src-lang")?;
+    let tgt = side(1, "tgt_lang", "--tgt-lang")?;
+    let other = |than: usize| names.iter().position(|l| *l != names[than]);
+    let places = match (src, tgt, names.len()) {
+        (Some(src), Some(tgt), _) => Some([src, tgt]),
+        (Some(src), None, 2) => other(src).map(|tgt| [src, tgt]),
+        (None, Some(tgt), 2) => other(tgt).map(|src| [src, tgt]),
+        (None, None, 2) => other(0).map(|tgt| [0, tgt]),
         _ => None,
     };
-    let pair = pair.ok_or_else(|| {
+    places.ok_or_else(|| {
         Error::data("`translation` must hold two languages")
             .field("translation")
             .found(found())
             .hint("`--src-lang` and `--tgt-lang` choose among more")
-    })?;
-    Ok([pair.0.to_string(), pair.1.to_string()])
+    })
 }
 
 #[cfg(test)]
@@ -372,6 +390,17 @@ mod tests {
         assert!(read(three, [Some("fr"), None]).unwrap_err().to_string().contains("two languages"));
         let e = read(two, [Some("fr"), Some("de")]).unwrap_err().to_string();
         assert!(e.contains("no text in `fr`") && e.contains("`de`, `en`"), "{e}");
+        assert!(e.contains("`--src-lang`"), "{e}");
+        let own = r#"{"tgt_lang":"fr","translation":{"de":"H","en":"h"}}"#;
+        let e = read(own, [None; 2]).unwrap_err().to_string();
+        assert!(e.contains("no text in `fr`") && e.contains("as `tgt_lang` says"), "{e}");
+        // A text of its own needs none of the object.
+        let texts = r#""src":"a","tgt":"b","translation":{"de":"H","en":"h"}}"#;
+        let both = format!(r#"{{"src_lang":"fr","tgt_lang":"is",{texts}"#);
+        assert_eq!(read(&both, [None; 2]).unwrap(), "fr is a b");
+        assert_eq!(read(&format!("{{{texts}"), [Some("fr"), None]).unwrap(), "  a b");
+        assert_eq!(read(&both.replace(r#""tgt":"b","#, ""), [None; 2]).unwrap(), "fr is a ");
+        assert!(read(&both.replace(r#""src":"a","#, ""), [None; 2]).is_err());
     }
 
     #[test]

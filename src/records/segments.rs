@@ -143,8 +143,8 @@ impl SegmentParser {
     }
 
     /// Source and target of records that name none.
-    fn languages(&self) -> [&Option<String>; 2] {
-        [&self.options.src_lang, &self.options.tgt_lang]
+    fn languages(&self) -> [Option<&str>; 2] {
+        [self.options.src_lang.as_deref(), self.options.tgt_lang.as_deref()]
     }
 }
 
@@ -258,7 +258,7 @@ impl SegmentReader {
             collector.put(name, text, wanted).map_err(place)?;
         }
         let languages = self.parser.languages();
-        Ok(RawSegment::Ready(collector.finish(line.number, languages)))
+        Ok(RawSegment::Ready(collector.finish(line.number, languages).map_err(place)?))
     }
 
     fn read_header(&mut self) -> Result<()> {
@@ -284,7 +284,7 @@ impl SegmentReader {
     /// Passes over records before the first segment, keeping the translation's signature.
     fn skip_headers(&mut self) -> Result<()> {
         while let Some(line) = &self.pending {
-            let parsed = parse_json(line, &[], [&None; 2])
+            let parsed = parse_json(line, &[], self.parser.languages())
                 .map_err(|e| e.at(&self.parser.path).line(line.number))?;
             let Parsed::Other(signature) = parsed else { break };
             if let Some(signature) = signature {
@@ -381,12 +381,24 @@ mod tests {
     use super::*;
 
     fn read(name: &str, text: &str, side: Side, fields: &[&str]) -> Result<Vec<Segment<'static>>> {
+        read_in([None, Some("xx")], name, text, side, fields)
+    }
+
+    /// The same with other languages of segments that name none.
+    fn read_in(
+        [src_lang, tgt_lang]: [Option<&str>; 2],
+        name: &str,
+        text: &str,
+        side: Side,
+        fields: &[&str],
+    ) -> Result<Vec<Segment<'static>>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
         let options = SegmentOptions {
             fields: fields.iter().map(|f| f.to_string()).collect(),
-            tgt_lang: Some("xx".into()),
+            src_lang: src_lang.map(str::to_string),
+            tgt_lang: tgt_lang.map(str::to_string),
             ..SegmentOptions::default()
         };
         let format = name.ends_with("fairseq").then_some(SegmentFormat::Fairseq);
@@ -413,16 +425,37 @@ mod tests {
             r#"{"type":"summary"}"#,
             "\n",
         );
-        let s = read("a.jsonl", text, Side::Hypothesis, &["domain"]).unwrap();
+        let read_in = |defaults: [Option<&str>; 2], text: &str| {
+            read_in(defaults, "a.jsonl", text, Side::Hypothesis, &["domain"])
+        };
+        let s = read_in([None; 2], text).unwrap();
         assert_eq!(s.len(), 3);
         assert_eq!((s[0].id.as_deref(), s[0].hyp.as_deref()), (Some("7"), Some("a\nb")));
         assert_eq!(s[0].refs, ["r", "s"]);
         assert_eq!(s[0].fields[0].as_deref(), Some("3"));
-        assert_eq!(s[0].tgt_lang.as_deref(), Some("xx"));
         assert_eq!(s[1].refs, ["t"]);
         assert_eq!((s[1].hyp.as_deref(), s[1].tgt_lang.as_deref()), (Some("h"), Some("en")));
         assert_eq!(s[2].refs, ["b"]);
         assert_eq!(s[2].src_lang.as_deref(), Some("en"));
+        // A default is for records that name no language, and chooses in one that names several.
+        let s = read_in([None, Some("en")], text).unwrap();
+        assert_eq!((s[0].tgt_lang.as_deref(), &s[1].refs[0][..]), (Some("en"), "t"));
+        assert_eq!((s[2].src_lang.as_deref(), &s[2].refs[0][..]), (Some("de"), "a"));
+        let e = read_in([None, Some("xx")], text).unwrap_err().to_string();
+        assert!(e.contains("no text in `xx`") && e.contains("a.jsonl:4"), "{e}");
+        let (before, _) = text.split_at(text.find(r#"{"type":"translation""#).unwrap());
+        let s = read_in([None, Some("xx")], before).unwrap();
+        assert_eq!((s.len(), s[0].tgt_lang.as_deref()), (2, Some("xx")));
+        // The first record is looked at before the others, with the same languages.
+        let three = r#"{"hyp":"h","translation":{"en":"a","de":"b","fr":"c"}}"#;
+        let s = read_in([Some("de"), Some("fr")], three).unwrap();
+        assert_eq!((s[0].src_lang.as_deref(), &s[0].refs[0][..]), (Some("de"), "c"));
+        let e = read_in([None, Some("fr")], three).unwrap_err().to_string();
+        assert!(e.contains("two languages") && e.contains("a.jsonl:1"), "{e}");
+        // A reference of its own needs none of the object.
+        let own = three.replacen('{', r#"{"tgt":"t","#, 1);
+        let s = read_in([None, Some("xx")], &own).unwrap();
+        assert_eq!((s[0].tgt_lang.as_deref(), &s[0].refs[0][..]), (Some("xx"), "t"));
     }
 
     #[test]

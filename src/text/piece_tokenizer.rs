@@ -264,18 +264,27 @@ impl Marks {
             self.list = Some(name.to_string());
         }
         for (token, id) in file.as_object().into_iter().flatten() {
-            match (language_of_mark(token), id.as_u64()) {
-                (Some(_), Some(id)) => drop(self.tokens.insert(token.clone(), id)),
-                (None, Some(_)) if is_list => self.others.push(token.clone()),
-                _ => {}
+            let Some(id) = id.as_u64() else { continue };
+            if language_of_mark(token).is_some() {
+                self.tokens.insert(token.clone(), id);
+            } else if is_list {
+                self.others.push(token.clone());
             }
         }
         for (id, token) in file["added_tokens_decoder"].as_object().into_iter().flatten() {
             let Some(token) = token["content"].as_str() else { continue };
-            match (language_of_mark(token), id.parse()) {
-                (Some(_), Ok(id)) => drop(self.tokens.insert(token.to_string(), id)),
-                _ => self.others.push(token.to_string()),
+            if language_of_mark(token).is_none() {
+                self.others.push(token.to_string());
+                continue;
             }
+            let number = id.parse().map_err(|_| {
+                Error::artifact(format!("the id of language mark `{token}` is not a number"))
+                    .key(format!("added_tokens_decoder.{id}"))
+                    .found(format!("`{id}`"))
+                    .expected("a whole number of at least 0")
+                    .hint("keys of `added_tokens_decoder` are the ids of its tokens")
+            })?;
+            self.tokens.insert(token.to_string(), number);
         }
         Ok(())
     }

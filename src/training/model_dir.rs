@@ -15,6 +15,26 @@ use crate::kernels::weights::{Weights, stored};
 use crate::model::{ModelConfig, ParameterSet};
 use crate::text::Convention;
 
+/// Ends of the names of weights, in whatever format, and of their index.
+const WEIGHTS: [&str; 16] = [
+    ".safetensors",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".h5",
+    ".msgpack",
+    ".ot",
+    ".onnx",
+    ".onnx_data",
+    ".gguf",
+    ".tflite",
+    ".pb",
+    ".npz",
+    ".pkl",
+    ".index.json",
+];
+
 /// What a trained model's directory takes over from the one it started from.
 pub struct ModelSource<'a> {
     pub dir: &'a Path,
@@ -87,30 +107,12 @@ pub fn copy_side_files(from: &Path, to: &Path) -> Result<()> {
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        let weights = [
-            ".safetensors",
-            ".bin",
-            ".pt",
-            ".pth",
-            ".ckpt",
-            ".h5",
-            ".msgpack",
-            ".ot",
-            ".onnx",
-            ".onnx_data",
-            ".gguf",
-            ".tflite",
-            ".pb",
-            ".npz",
-            ".pkl",
-            ".index.json",
-        ];
         let of_weights =
             [hf::CONFIG, hypernet::FILE, adapters::FILE, placement::FILE, peft::CONFIG];
         let skip = of_weights.contains(&name.as_str())
             || name == STATE
             || name.starts_with('.')
-            || weights.iter().any(|w| name.ends_with(w))
+            || WEIGHTS.iter().any(|w| name.ends_with(w))
             || !path.is_file();
         if !skip {
             let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;

@@ -284,8 +284,8 @@ fn configurations_of_peft() {
 fn weights_and_files() {
     let t = prepared();
     let names = [
-        "renamed", "dora", "turned", "whole", "more", "cut", "none", "pickle", "nobody", "broken",
-        "list", "bare",
+        "renamed", "dora", "turned", "whole", "more", "embedded", "cut", "none", "pickle",
+        "nobody", "broken", "list", "bare",
     ];
     for name in names {
         damaged(&t, name);
@@ -303,12 +303,18 @@ fn weights_and_files() {
     rename("dora", "lora_magnitude_vector");
     patch_tensors(&t, &weights("turned"), |head| head[&b]["shape"] = json!([3, 256]));
     patch_tensors(&t, &weights("whole"), |head| head[&a]["dtype"] = json!("I32"));
-    patch_tensors(&t, &weights("more"), |head| {
-        let mut empty = head[&a].clone();
-        let end = head.values().filter_map(|v| v["data_offsets"][1].as_u64()).max().unwrap();
-        (empty["shape"], empty["data_offsets"]) = (json!([0]), json!([end, end]));
-        head.insert("extra".into(), empty);
-    });
+    let add = |name: &str, tensor: &str| {
+        patch_tensors(&t, &weights(name), |head| {
+            let mut empty = head[&a].clone();
+            let end = head.values().filter_map(|v| v["data_offsets"][1].as_u64()).max().unwrap();
+            (empty["shape"], empty["data_offsets"]) = (json!([0]), json!([end, end]));
+            head.insert(tensor.into(), empty);
+        });
+    };
+    add("more", "extra");
+    // As PEFT writes them when the vocabulary was enlarged.
+    let embedding = "base_model.model.model.shared.weight";
+    add("embedded", embedding);
     let bytes = std::fs::read(t.path(&weights("cut"))).unwrap();
     t.write(&weights("cut"), &bytes[..bytes.len() - 100]);
     std::fs::remove_file(t.path(&weights("none"))).unwrap();
@@ -317,7 +323,7 @@ fn weights_and_files() {
     t.write("broken/aa/adapter_config.json", "{");
     t.write("list/aa/adapter_config.json", "[]");
     std::fs::remove_file(t.path("bare/placement.json")).unwrap();
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 13] = [
         (
             "renamed",
             &["missing tensors: 1", &a, "unused tensors: 1", "lora_A.default.weight", "aa/"],
@@ -325,7 +331,17 @@ fn weights_and_files() {
         ("dora", &["DoRA is not supported", "fc1.lora_magnitude_vector"]),
         ("turned", &["wrong shape", &b, "[3, 256]", "[256, 3]"]),
         ("whole", &[&a, "I32"]),
-        ("more", &["unused tensors: 1", "`extra`"]),
+        ("more", &["unused tensors: 1", "`extra`", "for a model with as many layers?"]),
+        (
+            "embedded",
+            &[
+                "unused tensors: 1",
+                embedding,
+                "embedded/aa/adapter_model.safetensors",
+                "saved with the embeddings",
+                "save_embedding_layers=False",
+            ],
+        ),
         ("cut", &["not a valid safetensors file", "cut/aa/"]),
         ("none", &["LoRA has no weights", "none/aa/adapter_model.safetensors"]),
         ("pickle", &["LoRA has no weights", "is a pickle", "safe_serialization=True"]),

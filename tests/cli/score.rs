@@ -139,6 +139,50 @@ fn groups_and_labels() {
     assert_eq!(run.ok().records()[0]["lang_pair"], "xx-yy");
 }
 
+/// An object of texts by language names no direction: flags do, and only without them its order.
+#[test]
+fn references_in_translation_objects() {
+    let t = sandbox();
+    let (de, en) = ("der alte Baum am Fluss", "the old tree at the river");
+    let two = json!({"hyp": de, "translation": {"de": de, "en": en}});
+    t.write("two.jsonl", format!("{two}\n{two}\n"));
+    let score = |file: &str, flags: &[&str]| {
+        t.isogloss(["score", "--metric", "chrf", "--json", file]).args(flags).run()
+    };
+    for (flags, pair) in [
+        (&[][..], "de-en"),
+        (&["--src-lang", "de"], "de-en"),
+        (&["--tgt-lang", "en"], "de-en"),
+        (&["--src-lang", "en"], "en-de"),
+        (&["--tgt-lang", "de"], "en-de"),
+        (&["--src-lang", "en", "--tgt-lang", "de"], "en-de"),
+    ] {
+        let run = score("two.jsonl", flags);
+        let record = &run.ok().records()[0];
+        assert_eq!(record["lang_pair"], pair, "{flags:?}");
+        let is_same = record["value"].as_f64().unwrap() > 99.9;
+        assert_eq!(is_same, pair == "en-de", "{flags:?}: {record}");
+    }
+    // A language without a text is not replaced by another.
+    let run = score("two.jsonl", &["--tgt-lang", "is"]);
+    run.code(3);
+    let error = &run.error_records()[0];
+    assert_eq!(error["message"], "`translation` has no text in `is`");
+    assert_eq!((&error["path"], &error["line"]), (&json!("two.jsonl"), &json!(1)));
+    assert_eq!((&error["field"], &error["found"]), (&json!("translation"), &json!("`de`, `en`")));
+    assert_eq!(error["expected"], "`is`, as `--tgt-lang` says");
+    let three = json!({"hyp": de, "translation": {"de": de, "en": en, "is": "tréð"}});
+    t.write("three.jsonl", format!("{three}\n"));
+    score("three.jsonl", &["--tgt-lang", "de"]).code(3).says("must hold two languages");
+    let run = score("three.jsonl", &["--src-lang", "is", "--tgt-lang", "de"]);
+    assert_eq!(run.ok().records()[0]["lang_pair"], "is-de");
+    // Fields of the record's own come before the object.
+    let own = json!({"hyp": "a", "tgt": "a", "src_lang": "fr", "tgt_lang": "pt",
+        "translation": {"de": de, "en": en}});
+    t.write("own.jsonl", format!("{own}\n"));
+    assert_eq!(score("own.jsonl", &[]).ok().records()[0]["lang_pair"], "fr-pt");
+}
+
 /// The exit code for each kind of baseline, fall and gap.
 #[test]
 fn the_gate_in_a_table() {

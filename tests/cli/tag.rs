@@ -200,6 +200,24 @@ fn masks_are_those_from_a_language_to_itself() {
     assert_ne!(merged, own, "many neurons are gone");
 }
 
+/// The head may lie beside the model, and marks stand where the LoRA was trained with them.
+#[test]
+fn every_part_says_where_its_marks_stand() {
+    let t = prepared();
+    let legacy = "--mark-convention nllb-legacy";
+    let more = format!("-m full --method lora --train train.jsonl --max-steps 2 {legacy}");
+    train(&t, "legacy", &more);
+    let tags = |more: &str| tag(&t, &format!("-m full --lora legacy {more} test.jsonl"));
+    assert_eq!(tags("").ok().stdout(), tags(legacy).ok().stdout());
+    // The model says something else of the head that was trained with it.
+    let file = checkpoint(&t, "full", "tokenizer_config.json");
+    let mut config: Value = serde_json::from_str(&t.read(&file)).unwrap();
+    config["mark_convention"] = json!("m2m100");
+    t.write(&file, config.to_string());
+    tags("").code(4).says("language marks in different places").says("--mark-convention");
+    tags(legacy).ok();
+}
+
 #[test]
 fn languages_without_adapters_as_asked() {
     let t = prepared();

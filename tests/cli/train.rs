@@ -397,6 +397,11 @@ fn long_pairs_are_left_out_cut_or_refused() {
     plan.ok();
     assert!(plan.stdout().contains("writes: skip"), "{}", plan.stdout());
     assert!(t.exists("skip/checkpoints"), "nothing was moved");
+    let (before, log) = (t.files(), t.read("skip/log.jsonl"));
+    let plan = dry(&["--max-steps", "3"]);
+    assert!(plan.ok().stdout().contains("continues: skip from step 1\n"), "{}", plan.stdout());
+    assert!(!plan.stdout().contains("writes: "), "{}", plan.stdout());
+    assert_eq!((t.files(), t.read("skip/log.jsonl")), (before, log), "nothing was trained");
 }
 
 /// The scores of a validation are those of `translate` and `score` on its checkpoint.

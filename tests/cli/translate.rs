@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Finished, Invocation, Sandbox};
 
@@ -371,6 +371,20 @@ fn search_settings_of_the_model_are_heeded() {
     t.write("copy/generation_config.json", r#"{"early_stopping": 3}"#);
     let bad = t.isogloss(["translate", "-m", "copy", "--src-lang", "aa", "--tgt-lang", "bb"]).run();
     bad.code(4).says("early_stopping");
+    // What is not done is said, of the file that asks for it: models had it in config.json before.
+    let warned = |file: &str| {
+        let flags = ["translate", "-m", "copy", "--src-lang", "aa", "--tgt-lang", "bb"];
+        let run = t.isogloss(flags).stdin("uno dos\n").run();
+        run.ok().says("a search that isogloss does not have").says("repetition_penalty");
+        run.says(&format!("--> copy/{file}\n"));
+    };
+    t.write("copy/generation_config.json", r#"{"repetition_penalty": 1.5}"#);
+    warned("generation_config.json");
+    std::fs::remove_file(copy.join("generation_config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&t.read("copy/config.json")).unwrap();
+    config["repetition_penalty"] = json!(1.5);
+    t.write("copy/config.json", config.to_string());
+    warned("config.json");
 }
 
 #[test]

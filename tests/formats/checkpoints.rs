@@ -6,12 +6,13 @@ use std::path::Path;
 use isogloss::formats::hf::read_json;
 use isogloss::formats::safetensors::{Data, Entry, TensorFile, write};
 use isogloss::kernels::embedding::sinusoidal_positions;
+use isogloss::model::checkpoint::{SHARED, SHARED_ALIASES};
 use isogloss::model::{Checkpoint, ModelConfig};
 
 use super::{FIXTURE, fixture};
 
-/// The weights of the fixture and one tensor more.
-fn write_with(path: &Path, name: &str, entry: Entry<'_>) {
+/// The weights of the fixture and these tensors.
+fn write_with<'a>(path: &Path, more: impl IntoIterator<Item = (&'a str, Entry<'a>)>) {
     let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
     let names = plain.names();
     let views: Vec<_> = names.iter().map(|n| (n, plain.view(n).unwrap())).collect();
@@ -22,7 +23,7 @@ fn write_with(path: &Path, name: &str, entry: Entry<'_>) {
             (n.to_string(), Entry { shape: v.shape().to_vec(), data })
         })
         .collect();
-    entries.insert(name.into(), entry);
+    entries.extend(more.into_iter().map(|(name, entry)| (name.to_string(), entry)));
     write(path, &entries, &BTreeMap::new(), true).unwrap();
 }
 
@@ -39,7 +40,7 @@ fn shards_hold_what_their_index_says() {
     std::fs::write(dir.path().join(shard), fixture("model.safetensors")).unwrap();
     Checkpoint::open(dir.path()).unwrap();
     let stray = Entry { shape: vec![1], data: Data::F32(&[1.0]) };
-    write_with(&dir.path().join(shard), "model.encoder.layers.9.fc1.bias", stray);
+    write_with(&dir.path().join(shard), [("model.encoder.layers.9.fc1.bias", stray)]);
     let e = Checkpoint::open(dir.path()).err().unwrap().to_string();
     assert!(e.contains("layers.9.fc1.bias") && e.contains("its index does not name"), "{e}");
 }
@@ -81,11 +82,8 @@ fn stored_positions_must_be_those_that_are_computed() {
     let d = config.d_model;
     let table = sinusoidal_positions(40, d, config.pad_token_id as usize);
     let opened = |name: &str, table: &[f32], shape: Vec<usize>| {
-        write_with(
-            &dir.path().join("model.safetensors"),
-            name,
-            Entry { shape, data: Data::F32(table) },
-        );
+        let entry = Entry { shape, data: Data::F32(table) };
+        write_with(&dir.path().join("model.safetensors"), [(name, entry)]);
         Checkpoint::open(dir.path()).map(|_| ()).map_err(|e| e.to_string())
     };
     for side in ["encoder", "decoder"] {
@@ -138,18 +136,30 @@ fn keys_of_a_configuration_are_named() {
     assert!(wide.fault().is_none());
     wide.max_position_embeddings += 1;
     assert_eq!(wide.fault().unwrap().0, "max_position_embeddings");
-    // Not tied by what it says, and nothing to show that it is all the same.
-    let e = opened("tie_word_embeddings", false.into()).unwrap_err();
-    assert!(e.contains("lm_head.weight") && e.contains("tie_word_embeddings"), "{e}");
+    // Not tied by what it says: all copies must show that it is all the same.
     let plain = TensorFile::open(&Path::new(FIXTURE).join("model.safetensors")).unwrap();
     let shared = plain.view("model.shared.weight").unwrap();
-    let copy =
-        Entry { shape: shared.shape().to_vec(), data: Data::Raw(shared.dtype(), shared.data()) };
-    write_with(&dir.path().join("model.safetensors"), "lm_head.weight", copy);
-    assert!(
-        opened("tie_word_embeddings", false.into()).unwrap(),
-        "its copies are equal: it is tied"
-    );
+    let untied = |copies: &[&'static str], data: &[u8]| {
+        let copy = |name: &&'static str| {
+            let data = Data::Raw(shared.dtype(), data);
+            (*name, Entry { shape: shared.shape().to_vec(), data })
+        };
+        write_with(&dir.path().join("model.safetensors"), copies.iter().map(copy));
+        opened("tie_word_embeddings", false.into())
+    };
+    let copies = SHARED_ALIASES.into_iter().filter(|n| *n != SHARED).collect::<Vec<_>>();
+    assert_eq!(copies.len(), 3);
+    for absent in 0..copies.len() {
+        let mut there = copies.clone();
+        let missing = format!("tensor `{}`", there.remove(absent));
+        let e = untied(&there, shared.data()).unwrap_err();
+        assert!(e.contains("tie_word_embeddings") && e.contains("3 of 4 copies"), "{e}");
+        assert!(e.contains(&missing), "{missing}: {e}");
+    }
+    assert!(untied(&[], shared.data()).unwrap_err().contains("1 of 4 copies"));
+    assert!(untied(&copies, shared.data()).unwrap(), "its copies are equal: it is tied");
+    let e = untied(&copies, &vec![0; shared.data().len()]).unwrap_err();
+    assert!(e.contains("tied embeddings differ"), "{e}");
 }
 
 #[test]

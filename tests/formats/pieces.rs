@@ -206,6 +206,12 @@ fn faults_name_file_and_key() {
     ] {
         fault(&same, &[(name, value)], &whole, &words);
     }
+    for id in ["x", "-1", "7.0", ""] {
+        let value = json!({"added_tokens_decoder": {id: {"content": "__qu__"}}});
+        let key = format!("key `added_tokens_decoder.{id}`");
+        let words = ["tokenizer_config.json", &key, "`__qu__` is not a number"];
+        fault(&same, &[("tokenizer_config.json", value)], &whole, &words);
+    }
     let dir = directory(&same, &[]);
     std::fs::write(dir.path().join("sentencepiece.bpe.model"), "x").unwrap();
     let e = TextTokenizer::load(dir.path(), &whole).err().unwrap().to_string();

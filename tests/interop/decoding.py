@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from layouts import isogloss
-from load_everywhere import Model, batches
+from load_everywhere import Model, batches, spread_lines
 
 # Name; flags here; arguments of `generate`; arguments of CTranslate2, where it has the setting.
 SETTINGS = [
@@ -117,11 +117,7 @@ def main():
     ap.add_argument("--settings", default="", help="only those whose name holds this")
     ap.add_argument("--tie", type=float, default=1e-4)
     a = ap.parse_args()
-    with open(a.input, encoding="utf-8") as f:
-        rows = [json.loads(line) for line in f]
-    step = max(1, len(rows) // a.lines)
-    rows = [dict(id=str(i), src_lang=r["src_lang"], tgt_lang=r["tgt_lang"], src=r["src"], tgt=r["tgt"],
-                 begin=" ".join(r["tgt"].split()[:2])) for i, r in enumerate(rows[::step][:a.lines])]
+    rows = [dict(r, begin=" ".join(r["tgt"].split()[:2])) for r in spread_lines(a.input, a.lines)]
     model = Model(Path(a.model), a.threads)
     # Frequent tokens, so that leaving them out changes most translations.
     seen = {}

@@ -23,7 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from load_everywhere import TOKENIZER_CONFIG, Model
+from load_everywhere import TOKENIZER_CONFIG, Model, spread_lines
 
 SMALL = dict(d_model=64, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=128, decoder_ffn_dim=128,
              encoder_attention_heads=4, decoder_attention_heads=4)
@@ -215,14 +215,7 @@ def main():
     ap.add_argument("--tie", type=float, default=1e-4)
     a = ap.parse_args()
     only = [n for n in a.layouts.split(",") if n]
-    rows = []
-    with open(a.input, encoding="utf-8") as f:
-        for line in f:
-            r = json.loads(line)
-            rows.append({k: r[k] for k in ("src_lang", "tgt_lang", "src", "tgt")})
-    # Spread over the file, and so over its directions.
-    step = max(1, len(rows) // a.lines)
-    rows = [dict(r, id=str(i)) for i, r in enumerate(rows[::step][:a.lines])]
+    rows = spread_lines(a.input, a.lines)
     failed = 0
     print(f"{'layout':46} {'MiB':>7} {'log p':>8} {'from f64: ours':>14} {'theirs':>8} {'tokens':>7}  greedy        beam 5     of {len(rows)} (ties)")
     for name, sizes, files in [*layouts(), *(published() if a.full else [])]:

@@ -57,6 +57,15 @@ def read_lines(a):
     return rows, taken
 
 
+def spread_lines(path, count):
+    """Records with both sides, numbered: at most so many, spread over the file and so over its directions."""
+    names = ("src_lang", "tgt_lang", "src", "tgt")
+    with open(path, encoding="utf-8") as f:
+        rows = [{k: r[k] for k in names} for r in map(json.loads, f)]
+    step = max(1, len(rows) // count)
+    return [dict(r, id=str(i)) for i, r in enumerate(rows[::step][:count])]
+
+
 class Model:
     """The directory in transformers, in f32: the peer, and the judge of differences."""
 

@@ -1,7 +1,7 @@
 //! Search settings a model brings along: `generation_config.json`, as `generate` of transformers
 //! heeds it. Flags win.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,8 @@ use crate::formats::hf;
 /// What the file says; none where it says nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelDefaults {
+    /// The file; none where there is none.
+    pub path: Option<PathBuf>,
     pub length_penalty: Option<f64>,
     pub early_stopping: Option<EarlyStopping>,
     pub no_repeat_ngram_size: Option<usize>,
@@ -52,7 +54,22 @@ impl ModelDefaults {
             return Ok(Self::default());
         };
         let map: Map<String, Value> = hf::read_json(&path)?;
-        Self::from_map(&map).map_err(|e| e.at(&path))
+        let defaults = Self::from_map(&map).map_err(|e| e.at(&path))?;
+        Ok(Self { path: Some(path), ..defaults })
+    }
+
+    /// What there is to say of settings that are not heeded.
+    pub fn warning(&self) -> Option<Error> {
+        if self.unheeded.is_empty() {
+            return None;
+        }
+        let e = Error::artifact("the model asks for a search that isogloss does not have")
+            .found(self.unheeded.join(", "))
+            .hint("translations differ from those of `generate` there");
+        Some(match &self.path {
+            Some(path) => e.at(path),
+            None => e,
+        })
     }
 
     fn from_map(map: &Map<String, Value>) -> Result<Self> {
@@ -72,6 +89,7 @@ impl ModelDefaults {
             v.as_array()?.iter().map(|x| x.as_u64().and_then(|x| u32::try_from(x).ok())).collect()
         };
         Ok(Self {
+            path: None,
             length_penalty: given("length_penalty")
                 .map(|v| v.as_f64().ok_or_else(|| wrong("length_penalty", "a number")))
                 .transpose()?,
@@ -152,8 +170,11 @@ mod tests {
             (d.no_repeat_ngram_size, d.early_stopping),
             (Some(2), Some(EarlyStopping::Full))
         );
+        assert_eq!(d.path, Some(dir.path().join(hf::CONFIG)));
         write(hf::GENERATION_CONFIG, r#"{"num_beams":5}"#);
-        assert_eq!(ModelDefaults::read(dir.path()).unwrap(), ModelDefaults::default());
+        let path = Some(dir.path().join(hf::GENERATION_CONFIG));
+        let nothing = ModelDefaults { path, ..ModelDefaults::default() };
+        assert_eq!(ModelDefaults::read(dir.path()).unwrap(), nothing);
     }
 
     #[test]

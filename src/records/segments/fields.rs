@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::Segment;
 use crate::error::{Error, Result};
 use crate::io::Line;
+use crate::records::parallel::sides;
 
 /// A value of a record, as far as scoring looks at it.
 pub(super) enum Value<'a> {
@@ -209,25 +210,28 @@ impl<'a> Collector<'a> {
     }
 
     /// The segment; `defaults` are source and target of records that name none.
-    pub(super) fn finish(mut self, line: u64, defaults: [&Option<String>; 2]) -> Segment<'a> {
+    ///
+    /// # Errors
+    /// Data: the reference is in a `translation` object that does not say which of its texts it is.
+    pub(super) fn finish(mut self, line: u64, defaults: [Option<&str>; 2]) -> Result<Segment<'a>> {
         let mut refs = self.refs.into_iter().find(|r| !r.is_empty()).unwrap_or_default();
         if !self.translation.is_empty() {
-            let names = || self.translation.iter().map(|t| &t.0);
-            let default =
-                |lang: &Option<String>| names().find(|l| Some(&***l) == lang.as_deref()).cloned();
-            let src = self.src_lang.take().or_else(|| default(defaults[0]));
-            let tgt = self.tgt_lang.take().or_else(|| default(defaults[1]));
-            let other = |than: &Cow<'a, str>| names().find(|l| *l != than).cloned();
-            let src = src.or_else(|| tgt.as_ref().map_or_else(|| names().next().cloned(), other));
-            let tgt = tgt.or_else(|| src.as_ref().and_then(other));
-            (self.src_lang, self.tgt_lang) = (src, tgt);
-            if refs.is_empty() {
-                let target = self.tgt_lang.as_ref();
-                let text = self.translation.into_iter().find(|(l, _)| Some(l) == target);
-                refs.extend(text.map(|(_, t)| t));
+            let names: Vec<&str> = self.translation.iter().map(|(l, _)| &**l).collect();
+            let own = [self.src_lang.as_deref(), self.tgt_lang.as_deref()];
+            match sides(&names, own, defaults) {
+                Ok([src, tgt]) => {
+                    self.src_lang = Some(self.translation[src].0.clone());
+                    self.tgt_lang = Some(self.translation[tgt].0.clone());
+                    if refs.is_empty() {
+                        refs.push(self.translation.swap_remove(tgt).1);
+                    }
+                }
+                Err(e) if refs.is_empty() => return Err(e),
+                // Of other languages than the record's own reference.
+                Err(_) => {}
             }
         }
-        Segment {
+        Ok(Segment {
             id: self.id,
             src_lang: self.src_lang,
             tgt_lang: self.tgt_lang,
@@ -235,7 +239,7 @@ impl<'a> Collector<'a> {
             refs,
             fields: self.fields,
             line,
-        }
+        })
     }
 
     pub(super) fn is_known(name: &str, wanted: &[String]) -> bool {
@@ -256,7 +260,7 @@ pub(super) enum Parsed<'a> {
 pub(super) fn parse_json<'a>(
     line: &'a Line,
     wanted: &[String],
-    defaults: [&Option<String>; 2],
+    defaults: [Option<&str>; 2],
 ) -> Result<Parsed<'a>> {
     struct Record<'w>(&'w [String]);
     impl<'de> Visitor<'de> for Record<'_> {
@@ -294,7 +298,7 @@ pub(super) fn parse_json<'a>(
         })??;
     // A stream may hold a header and a summary; readers pass over kinds they do not know.
     match collector.kind.as_deref() {
-        None | Some("translation") => Ok(Parsed::Segment(collector.finish(line.number, defaults))),
+        None | Some("translation") => collector.finish(line.number, defaults).map(Parsed::Segment),
         Some(_) => Ok(Parsed::Other(collector.signature)),
     }
 }
