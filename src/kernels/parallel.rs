@@ -11,10 +11,22 @@ use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use super::team::Team;
 
+/// How many threads share the work, at most.
+pub fn threads() -> usize {
+    team().0
+}
+
+/// The team and its size.
+fn team() -> &'static (usize, Mutex<Team>) {
+    static TEAM: OnceLock<(usize, Mutex<Team>)> = OnceLock::new();
+    TEAM.get_or_init(|| {
+        let team = Team::new(rayon::current_num_threads());
+        (team.threads(), Mutex::new(team))
+    })
+}
+
 fn with_team(alone: impl FnOnce(), shared: impl FnOnce(&mut Team)) {
-    static TEAM: OnceLock<Mutex<Team>> = OnceLock::new();
-    let team = TEAM.get_or_init(|| Mutex::new(Team::new(rayon::current_num_threads())));
-    match team.try_lock() {
+    match team().1.try_lock() {
         Ok(mut team) => shared(&mut team),
         // A piece panicked, and the panic was passed on: the team itself is whole.
         Err(TryLockError::Poisoned(e)) => shared(&mut e.into_inner()),

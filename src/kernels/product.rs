@@ -16,6 +16,7 @@ mod tile;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::buffer::Buffer;
 use super::parallel;
@@ -265,10 +266,9 @@ unsafe fn task<S: Tile, const R: usize, const N: usize, const W: usize>(
 }
 
 thread_local! {
-    /// A task's own part of an operand; kept, lest its pages be fetched anew each time.
-    static OWN: RefCell<Buffer> = RefCell::default();
-    /// The shared operand of the products this thread asks for.
-    static SHARED: RefCell<Buffer> = RefCell::default();
+    /// Room for packed operands, of the thread that asks for a product: kept, lest its pages be
+    /// fetched anew each time.
+    static WORKSPACE: RefCell<Buffer> = RefCell::default();
 }
 
 fn product_on(
@@ -297,7 +297,7 @@ fn product_on(
     let (own_panels, shared_panels) =
         (own_lanes.div_ceil(own_width), shared_lanes.div_ceil(shared_width));
     let alone = m * n * k < SHARE_MIN;
-    let threads = if alone { 1 } else { rayon::current_num_threads() };
+    let threads = if alone { 1 } else { parallel::threads() };
     let per_task = own_panels
         .div_ceil(threads * TASKS_PER_THREAD)
         .clamp((OWN_MIN / own_width).max(1), (OWN_MAX / own_width).max(1));
@@ -316,30 +316,47 @@ fn product_on(
         bias: bias.filter(|_| last).map_or(std::ptr::null(), <[f32]>::as_ptr),
         relu: relu && last,
     };
-    SHARED.with_borrow_mut(|buffer| {
-        buffer.ensure(at_once.min(k) * shared_panels * shared_width);
+    let shared_len = at_once.min(k) * shared_panels * shared_width;
+    let own_len = (per_task * own_width * DEPTH.min(k)).next_multiple_of(LANES);
+    let slots = if alone { 1 } else { threads.min(tasks) };
+    WORKSPACE.with_borrow_mut(|buffer| {
+        buffer.ensure(shared_len.next_multiple_of(LANES) + slots * own_len);
+        let workspace = buffer.as_mut_slice();
+        let (owned, to) = workspace.split_at_mut(slots * own_len);
+        let owned: Vec<Slot> =
+            owned.chunks_exact_mut(own_len).map(|c| Slot(c.as_mut_ptr())).collect();
+        let free = Mutex::new(owned);
+        let lock = || free.lock().unwrap_or_else(PoisonError::into_inner);
         for start in (0..k).step_by(at_once) {
             let depth = start..(start + at_once).min(k);
             let groups = depth.len().div_ceil(DEPTH) * shared_panels.div_ceil(group);
             let state = (0..groups).map(|_| AtomicU8::new(EMPTY)).collect();
             let o = out(start == 0, depth.end == k);
-            let shared = Shared { to: buffer.as_mut_slice().as_mut_ptr(), state };
+            let shared = Shared { to: to.as_mut_ptr(), state };
             let plan = Plan { rows, cols, depth, split_rows, per_task, tasks, group, shared };
             let one = |t: usize| {
-                OWN.with_borrow_mut(|own| {
-                    own.ensure(per_task * own_width * DEPTH.min(k));
-                    let own = own.as_mut_slice().as_mut_ptr();
-                    // SAFETY: `isa` is one of this processor's. The assertions above keep
-                    // every access inside the operands and `c`, which is borrowed mutably and
-                    // so overlaps neither; tasks write different rows or columns of it. Both
-                    // buffers have room for their panels.
-                    unsafe { run_task(isa, shape, &plan, o, t, own) };
-                });
+                // As many as threads, so that there always is one.
+                let Some(own) = lock().pop() else {
+                    unreachable!("more tasks at once than threads")
+                };
+                // SAFETY: `isa` is one of this processor's. The assertions above keep every
+                // access inside the operands and `c`, which is borrowed mutably and so overlaps
+                // neither; tasks write different rows or columns of it. `to` and `own`, which no
+                // other task has now, have room for their panels.
+                unsafe { run_task(isa, shape, &plan, o, t, own.0) };
+                lock().push(own);
             };
             if alone { (0..tasks).for_each(one) } else { parallel::each(tasks, one) }
         }
     });
 }
+
+/// A task's own part of the workspace.
+struct Slot(*mut f32);
+
+// SAFETY: a part of a buffer that is borrowed as long as the product runs; whoever holds the slot
+// is the only one to touch it.
+unsafe impl Send for Slot {}
 
 /// The product of matrices without an inner dimension is zero.
 fn nothing_to_sum(

@@ -103,16 +103,28 @@ def main():
     parser.add_argument("--metrics", default=",".join(METRICS))
     parser.add_argument("--rounds", type=int, default=5, help="rounds up to 10000 segments; larger sizes take one")
     parser.add_argument("--threads", default="2", help="threads of isogloss; sacrebleu has one")
+    parser.add_argument("--confidence", action="store_true", help="with intervals of 1,000 resamples")
+    parser.add_argument("--alone", default="", help="sizes at which only isogloss runs")
     parser.add_argument("--json", help="append results to this file")
     args = parser.parse_args()
     print(f"{'segments':>9} {'metric':7} {'sacrebleu':>20} {'isogloss':>20} {'wall':>7} {'cpu':>7}")
     with tempfile.TemporaryDirectory() as folder:
-        for size in map(int, args.sizes.split(",")):
+        alone = [int(n) for n in args.alone.split(",") if n]
+        for size in [int(n) for n in args.sizes.split(",") if n] + alone:
             hyp, ref = write_texts(folder, size)
             for metric in args.metrics.split(","):
                 theirs = [sys.executable, "-m", "sacrebleu", ref, "-i", hyp, "-b", "-w", "4", *METRICS[metric]]
                 ours = [args.binary, "score", "--input-format", "text", "--hyp", hyp, "--ref", ref, "-b", "-w", "4",
                         "--threads", args.threads, "-q", *METRICS[metric]]
+                if args.confidence:
+                    # The random streams are numpy's in both: intervals must be equal, too.
+                    theirs.append("--confidence")
+                    ours.append("--confidence")
+                if size in alone:
+                    wall, cpu, memory, _ = timed(ours)
+                    print(f"{size:9} {metric:7} {'':20} {wall:8.3f} s {memory:6.0f} MiB   {size / wall:8.0f} segments/s",
+                          flush=True)
+                    continue
                 runs = {"theirs": [], "ours": []}
                 for _ in range(args.rounds if size <= 10000 else 1):
                     runs["theirs"].append(timed(theirs))

@@ -22,12 +22,14 @@ import json
 import os
 import platform
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
 import built
+from serving import BOUND
 
 LEN = 32
 # name -> d_model, layers on each side, heads, ffn_dim, vocab_size
@@ -52,6 +54,12 @@ def torch_model(shape, attention):
         activation_dropout=0.0, encoder_layerdrop=0.0, decoder_layerdrop=0.0, scale_embedding=True,
         activation_function="relu", attn_implementation=attention,
     )).train()
+
+
+def compiled(model, wanted):
+    import torch
+
+    return torch.compile(model) if wanted else model
 
 
 def torch_step(model, shape, tokens):
@@ -106,18 +114,21 @@ class Worker:
     def __init__(self, name, command, threads, method=""):
         n = str(threads)
         env = dict(os.environ, OMP_NUM_THREADS=n, MKL_NUM_THREADS=n, RAYON_NUM_THREADS=n,
-                   ISOGLOSS_THREADS=n, TRANSFORMERS_VERBOSITY="error")
+                   ISOGLOSS_THREADS=n, TRANSFORMERS_VERBOSITY="error", **BOUND)
         self.name, self.method = name, method
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=env, cwd=built.ROOT)
 
     def ask(self, line, key):
+        # Threads that wait actively take nothing from the others: out of its turn a process is stopped.
+        self.process.send_signal(signal.SIGCONT)
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
         answer = self.process.stdout.readline().split()
+        self.process.send_signal(signal.SIGSTOP)
         if not answer or answer[0] != key:
             sys.exit(f"{self.name}: expected `{key} ...` for `{line}`, got `{' '.join(answer)}`"
                      f" (exit status {self.process.poll()})")
@@ -130,6 +141,7 @@ class Worker:
         return seconds
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 
@@ -176,6 +188,7 @@ def compare(shape, tokens, commands, a):
     for row in rows:
         if row["system"] == "isogloss":
             row.update(ratios(rows, "isogloss", "torch"))
+            row.update({f"compiled_{k}": v for k, v in ratios(rows, "isogloss", "compiled").items()})
     return rows
 
 
@@ -226,18 +239,21 @@ def append(path, row):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common_options(ap, shapes="A,B", tokens="2048,4096", rounds=5)
-    ap.add_argument("--systems", default="torch,isogloss")
+    ap.add_argument("--systems", default="torch,isogloss", help="and `compiled`: PyTorch with torch.compile")
+    ap.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
     a = ap.parse_args()
     if a.worker:
-        return torch_worker(a.threads, lambda shape: torch_model(shape, a.attention))
+        return torch_worker(a.threads, lambda shape: compiled(torch_model(shape, a.attention), a.compiled))
     commands = {}
     for system in a.systems.split(","):
         if system == "torch":
             commands[system] = torch_command(__file__, a)
+        elif system == "compiled":
+            commands[system] = [*torch_command(__file__, a), "--compiled"]
         elif system == "isogloss":
             commands[system] = isogloss_command(a)
         else:
-            ap.error(f"unknown system `{system}`: torch or isogloss")
+            ap.error(f"unknown system `{system}`: torch, compiled or isogloss")
     quiet()
     print(f"{'shape':5} {'tokens':>6} {'system':9} {'step, s':>8} {'tok/s':>8} {'peak MiB':>9}   torch / isogloss: time (range), memory")
     for shape in a.shapes.split(","):
@@ -247,6 +263,9 @@ def main():
                 if "speed_ratio" in row:
                     tail = (f"   {row['speed_ratio']:.2f} ({row['speed_ratio_min']:.2f} to {row['speed_ratio_max']:.2f}),"
                             f" {1 / row['memory_ratio']:.2f}")
+                if "compiled_speed_ratio" in row:
+                    tail += (f"   compiled {row['compiled_speed_ratio']:.2f} ({row['compiled_speed_ratio_min']:.2f}"
+                             f" to {row['compiled_speed_ratio_max']:.2f})")
                 print(f"{shape:5} {tokens:6} {row['system']:9} {row['step_s']:8.3f} {row['tok_per_s']:8.0f}"
                       f" {row['peak_rss_mib']:9.0f}{tail}", flush=True)
                 if "idle_rss_mib" in row:
