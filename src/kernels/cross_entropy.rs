@@ -56,7 +56,7 @@ multiversion! {
 }
 
 /// Logits of one block take about this much memory.
-const BLOCK_BYTES: usize = 24 << 20;
+const BLOCK_BYTES: usize = 48 << 20;
 
 /// Rows of a block, at least: each block reads the whole matrix twice, so that with fewer rows
 /// the memory would be waited for. With a vocabulary of 256,000 their logits take 125 MiB.

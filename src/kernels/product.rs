@@ -31,8 +31,11 @@ const DEPTH: usize = 256;
 const SHARE_MIN: usize = 1 << 20;
 /// Values of the operand that all tasks share, packed at a time: 8 MiB.
 const SHARED_VALUES: usize = 2 << 20;
-/// Rows or columns of a task's own part, at most: with [`DEPTH`], 512 KiB.
-const OWN_MAX: usize = 512;
+/// Inner dimension of a task's own part: while all blocks of it are worked through, the values of
+/// `C` stay in the second-level cache.
+const OWN_DEPTH: usize = 4 * DEPTH;
+/// Rows or columns of a task's own part, at most: with [`OWN_DEPTH`], 1 MiB.
+const OWN_MAX: usize = 256;
 /// Rows or columns of a task, at least.
 const OWN_MIN: usize = 48;
 /// Tasks for each thread, so that one that is held up delays the others little.
@@ -132,8 +135,6 @@ struct Plan {
     depth: Range<usize>,
     /// Tasks have rows of their own and share the columns; otherwise the other way round.
     split_rows: bool,
-    /// Panels of the split side in each task.
-    per_task: usize,
     tasks: usize,
     /// Panels of the shared side packed at a time.
     group: usize,
@@ -227,40 +228,53 @@ unsafe fn task<S: Tile, const R: usize, const N: usize, const W: usize>(
         let (row_panels, col_panels) = (p.rows.lanes.div_ceil(R), p.cols.lanes.div_ceil(W));
         let (mine, shared_panels, width) =
             if p.split_rows { (row_panels, col_panels, W) } else { (col_panels, row_panels, R) };
-        let mine = t * p.per_task..((t + 1) * p.per_task).min(mine);
+        let mine = t * mine / p.tasks..(t + 1) * mine / p.tasks;
         let groups = shared_panels.div_ceil(p.group);
-        let (bias, relu) = (o.bias, o.relu);
-        for (d, start) in p.depth.clone().step_by(DEPTH).enumerate() {
-            let depth = start..(start + DEPTH).min(p.depth.end);
-            let k = depth.len();
-            let last = depth.end == p.depth.end;
-            o.bias = if last { bias } else { std::ptr::null() };
-            o.relu = last && relu;
-            if p.split_rows {
-                p.rows.pack::<S, R>(mine.clone(), depth.clone(), own);
-            } else {
-                p.cols.pack::<S, W>(mine.clone(), depth.clone(), own);
+        let (bias, relu, accumulate) = (o.bias, o.relu, o.accumulate);
+        let (from, end) = (p.depth.start, p.depth.end);
+        for start in (from..end).step_by(OWN_DEPTH) {
+            let blocks = || {
+                let end = (start + OWN_DEPTH).min(end);
+                (start..end).step_by(DEPTH).map(move |d| d..(d + DEPTH).min(end))
+            };
+            let own_block = |d: &Range<usize>| {
+                let width = if p.split_rows { R } else { W };
+                own.add((d.start - start) * mine.len() * width)
+            };
+            for d in blocks() {
+                if p.split_rows {
+                    p.rows.pack::<S, R>(mine.clone(), d.clone(), own_block(&d));
+                } else {
+                    p.cols.pack::<S, W>(mine.clone(), d.clone(), own_block(&d));
+                }
             }
-            let base = p.shared.to.add((start - p.depth.start) * shared_panels * width);
             for g in 0..groups {
                 // Tasks begin at different groups, lest they wait for the same one.
                 let g = (g + t * groups / p.tasks) % groups;
                 let panels = g * p.group..((g + 1) * p.group).min(shared_panels);
-                let at = base.add(panels.start * width * k);
-                p.shared.get(d * groups + g, || {
+                for d in blocks() {
+                    let k = d.len();
+                    let base = p.shared.to.add((d.start - from) * shared_panels * width);
+                    let at = base.add(panels.start * width * k);
+                    p.shared.get((d.start - from) / DEPTH * groups + g, || {
+                        if p.split_rows {
+                            p.cols.pack::<S, W>(panels.clone(), d.clone(), at);
+                        } else {
+                            p.rows.pack::<S, R>(panels.clone(), d.clone(), at);
+                        }
+                    });
+                    let last = d.end == end;
+                    o.accumulate = accumulate || d.start > from;
+                    o.bias = if last { bias } else { std::ptr::null() };
+                    o.relu = last && relu;
+                    let own = (own_block(&d).cast_const(), mine.clone());
                     if p.split_rows {
-                        p.cols.pack::<S, W>(panels.clone(), depth.clone(), at);
+                        block::<S, R, N>(k, own, (at.cast_const(), panels.clone()), &o);
                     } else {
-                        p.rows.pack::<S, R>(panels.clone(), depth.clone(), at);
+                        block::<S, R, N>(k, (at.cast_const(), panels.clone()), own, &o);
                     }
-                });
-                if p.split_rows {
-                    block::<S, R, N>(k, (own, mine.clone()), (at, panels), &o);
-                } else {
-                    block::<S, R, N>(k, (at, panels), (own, mine.clone()), &o);
                 }
             }
-            o.accumulate = true;
         }
     }
 }
@@ -301,9 +315,8 @@ fn product_on(
     let per_task = own_panels
         .div_ceil(threads * TASKS_PER_THREAD)
         .clamp((OWN_MIN / own_width).max(1), (OWN_MAX / own_width).max(1));
-    let tasks = own_panels.div_ceil(per_task);
-    let per_task = own_panels.div_ceil(tasks);
-    let tasks = own_panels.div_ceil(per_task);
+    // A whole number of rounds, so that all threads end together.
+    let tasks = own_panels.div_ceil(per_task).next_multiple_of(threads).min(own_panels);
     let group = (GROUP / shared_width).max(1);
     let at_once = (SHARED_VALUES / (shared_panels * shared_width) / DEPTH).max(1) * DEPTH;
     let out = |first: bool, last: bool| Out {
@@ -317,7 +330,7 @@ fn product_on(
         relu: relu && last,
     };
     let shared_len = at_once.min(k) * shared_panels * shared_width;
-    let own_len = (per_task * own_width * DEPTH.min(k)).next_multiple_of(LANES);
+    let own_len = (per_task * own_width * OWN_DEPTH.min(k)).next_multiple_of(LANES);
     let slots = if alone { 1 } else { threads.min(tasks) };
     WORKSPACE.with_borrow_mut(|buffer| {
         buffer.ensure(shared_len.next_multiple_of(LANES) + slots * own_len);
@@ -333,7 +346,7 @@ fn product_on(
             let state = (0..groups).map(|_| AtomicU8::new(EMPTY)).collect();
             let o = out(start == 0, depth.end == k);
             let shared = Shared { to: to.as_mut_ptr(), state };
-            let plan = Plan { rows, cols, depth, split_rows, per_task, tasks, group, shared };
+            let plan = Plan { rows, cols, depth, split_rows, tasks, group, shared };
             let one = |t: usize| {
                 // As many as threads, so that there always is one.
                 let Some(own) = lock().pop() else {

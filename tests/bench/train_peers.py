@@ -194,7 +194,7 @@ def compare(shape, tokens, commands, a):
 
 def machine():
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
-                 platform.processor()) if Path("/proc/cpuinfo").exists() else platform.processor()
+                 platform.processor()) if os.path.exists("/proc/cpuinfo") else platform.processor()
     load = os.getloadavg()[0]
     return f"{model}, {os.cpu_count()} cores, load {load:.2f}", load
 
