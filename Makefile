@@ -37,9 +37,10 @@ fuzz: ## every reader, ten minutes each; needs a nightly toolchain
 bench: ## benchmarks
 	$(CARGO) bench --locked
 
-peers: build ## speed and memory beside other programs; needs PYTHON with torch, transformers, peft, ctranslate2, sacrebleu
+peers: build ## speed and memory beside other programs; needs PYTHON with torch, transformers, peft, ctranslate2, sacrebleu (ADAPTERS_PYTHON: one with adapters)
 	$(PYTHON) tests/bench/train_peers.py --tokens 2048,4096
 	$(PYTHON) tests/bench/lora_peers.py --shapes A,B --tokens 2048
+	$(if $(ADAPTERS_PYTHON),$(PYTHON) tests/bench/adapter_peers.py --python $(ADAPTERS_PYTHON) --shapes A,B)
 	$(PYTHON) tests/bench/translate_peers.py
 	$(PYTHON) tests/bench/translate_peers.py --batches 1,16 --cpu-time
 	$(PYTHON) tests/bench/first_translation.py
