@@ -80,7 +80,7 @@ def main():
         text.write_text("".join(json.dumps(dict(src_lang="en", tgt_lang="de", src=f"the {c}{v}n sees a {v}{c}l, {i} times",
                                                 tgt=f"der {c}{v}n sieht ein {v}{c}l, {i} mal")) + "\n"
                                 for i in range(60) for c in "bdfgk" for v in "aeiou"))
-        subprocess.run([binary, "-q", "init", "--preset", "small", "--vocab-size", "300", "-o", model, text], check=True)
+        subprocess.run([binary, "-q", "init", "--preset", "small", "--vocab-size", "150", "-o", model, text], check=True)
         line = '{"id":"1","src_lang":"en","tgt_lang":"de","src":"the ban sees","hyp":"a","tgt":"a"}\n'
         show("--help", [binary, "--help"])
         show("score, one line", [binary, "-q", "score"], line)
