@@ -24,8 +24,9 @@ pub fn keep_freed_memory() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn keep_freed_memory() {}
 
-/// Limits every pool of this process to `n` threads: rayon's, which the kernels and the
-/// tokenizers use, and those of the tensor and table libraries, which read the environment.
+/// Limits every pool of this process to `n` threads: rayon's, which the tokenizers use and whose
+/// size the team of the training kernels takes, and those of the tensor and table libraries,
+/// which read the environment.
 ///
 /// # Errors
 /// Environment: the threads cannot be started.

@@ -1,9 +1,8 @@
 //! The work of the training kernels, spread over the threads of the process.
 //!
 //! A training step is some hundred short phases with little between them. The threads of a
-//! work-stealing pool go to sleep in each gap and are woken again, thousands of times a step:
-//! on two virtual cores that cost an eighth of the time. A [`Team`] waits in a short spin
-//! instead. There is one for the process; whoever finds it taken (a kernel called from inside
+//! work-stealing pool go to sleep in each gap and are woken again, thousands of times a step,
+//! which is slow where processors are virtual. A [`Team`] waits in a short spin instead. There is one for the process; whoever finds it taken (a kernel called from inside
 //! another, tests side by side) does the work alone. Results never depend on which of the two
 //! happened: the pieces are the same.
 

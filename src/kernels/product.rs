@@ -99,7 +99,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// `C = scale A B`; `C` is `[m, n]`, `A` `[m, k]`, `B` `[k, n]`.
+/// `C = scale A B`; `C` is `[m, n]`, `A` `[m, k]`, `B` `[k, n]`, and `shape` is (m, n, k).
 pub(super) fn product(
     shape: (usize, usize, usize),
     target: Target<'_>,
@@ -295,12 +295,13 @@ fn product_on(
     if m == 0 || n == 0 {
         return;
     }
-    let Target { values: c, row_stride, accumulate, scale, bias, relu } = target;
-    assert!(n <= row_stride && (m - 1) * row_stride + n <= c.len());
+    let Target { values, row_stride, accumulate, scale, bias, relu } = target;
+    assert!(n <= row_stride && (m - 1) * row_stride + n <= values.len());
     assert!(a.holds(m, k) && b.holds(k, n) && bias.is_none_or(|b| b.len() == n));
     if k == 0 {
-        return nothing_to_sum((c, row_stride, n), m, accumulate, bias, relu);
+        return nothing_to_sum((values, row_stride, n), m, accumulate, bias, relu);
     }
+    let c = values.as_mut_ptr();
     let rows = Side::new(a.values, a.row_stride, a.col_stride, m);
     let cols = Side::new(b.values, b.col_stride, b.row_stride, n);
     let shape = tile_shape(isa, m, n);
@@ -320,7 +321,7 @@ fn product_on(
     let group = (GROUP / shared_width).max(1);
     let at_once = (SHARED_VALUES / (shared_panels * shared_width) / DEPTH).max(1) * DEPTH;
     let out = |first: bool, last: bool| Out {
-        c: c.as_ptr().cast_mut(),
+        c,
         stride: row_stride,
         m,
         n,

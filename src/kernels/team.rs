@@ -4,10 +4,10 @@
 //! 500 µs, a step of training some hundreds of longer ones. A work-stealing pool pays several
 //! microseconds for each fork and join, and where waking a processor is slow (virtual machines)
 //! many more; here all threads run the whole step and meet at a barrier (a few hundred
-//! nanoseconds). Work inside a phase is
-//! claimed piece by piece from a counter, so a thread that the system has put aside delays a
-//! phase by one piece only. Waiting threads spin briefly, then sleep: giving way by yielding
-//! instead costs a whole time slice wherever another process wants the processor.
+//! nanoseconds). Work inside a phase is claimed piece by piece from a counter, so a thread that
+//! the system has put aside delays a phase by one piece only. Waiting threads spin briefly, then
+//! sleep: giving way by yielding instead costs a whole time slice wherever another process wants
+//! the processor.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
