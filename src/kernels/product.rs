@@ -3,9 +3,10 @@
 //!
 //! Goto and van de Geijn (2008): both operands are copied into panels that a register tile reads
 //! in one sweep, [`DEPTH`] of the inner dimension at a time. The longer side of `C` is split
-//! into tasks; a task packs its own part of one operand, which stays in its core's cache, and
-//! all share the other, whose panels are packed by whoever needs them first. So nothing is
-//! packed twice, and threads meet only at the end of a product.
+//! into tasks; a task packs its own part of one operand, which stays in its core's cache, panel
+//! by panel as it meets them, while the tiles of one panel fetch the next from memory. All share
+//! the other operand, whose panels are packed by whoever needs them first. So nothing is packed
+//! twice, and threads meet only at the end of a product.
 //!
 //! Each element is summed in the order of the inner dimension, in blocks of [`DEPTH`]: the same
 //! bits whatever the threads, the tasks or the tile, on AVX2 and AVX-512 alike.
@@ -21,11 +22,11 @@ use std::sync::{Mutex, PoisonError};
 use super::buffer::Buffer;
 use super::parallel;
 use super::vector::{Isa, LANES, simd_fn};
-use pack::Side;
-use tile::{Tile, block};
+use pack::{Ahead, Side};
+use tile::{Tile, tile};
 
-/// Inner dimension of a block: a panel of columns takes 32 KiB, which stays in the first-level
-/// cache.
+/// Inner dimension of a block: a panel of rows takes 12 KiB, which stays in the first-level cache
+/// while the panels of columns of a group pass by.
 const DEPTH: usize = 256;
 /// Multiply-adds below which a product is not shared between threads, about 10 µs of one.
 const SHARE_MIN: usize = 1 << 20;
@@ -226,8 +227,9 @@ unsafe fn task<S: Tile, const R: usize, const N: usize, const W: usize>(
     // the sides hold their lanes and depth.
     unsafe {
         let (row_panels, col_panels) = (p.rows.lanes.div_ceil(R), p.cols.lanes.div_ceil(W));
-        let (mine, shared_panels, width) =
-            if p.split_rows { (row_panels, col_panels, W) } else { (col_panels, row_panels, R) };
+        let (mine, shared_panels) =
+            if p.split_rows { (row_panels, col_panels) } else { (col_panels, row_panels) };
+        let (own_width, width) = if p.split_rows { (R, W) } else { (W, R) };
         let mine = t * mine / p.tasks..(t + 1) * mine / p.tasks;
         let groups = shared_panels.div_ceil(p.group);
         let (bias, relu, accumulate) = (o.bias, o.relu, o.accumulate);
@@ -237,20 +239,10 @@ unsafe fn task<S: Tile, const R: usize, const N: usize, const W: usize>(
                 let end = (start + OWN_DEPTH).min(end);
                 (start..end).step_by(DEPTH).map(move |d| d..(d + DEPTH).min(end))
             };
-            let own_block = |d: &Range<usize>| {
-                let width = if p.split_rows { R } else { W };
-                own.add((d.start - start) * mine.len() * width)
-            };
-            for d in blocks() {
-                if p.split_rows {
-                    p.rows.pack::<S, R>(mine.clone(), d.clone(), own_block(&d));
-                } else {
-                    p.cols.pack::<S, W>(mine.clone(), d.clone(), own_block(&d));
-                }
-            }
-            for g in 0..groups {
+            let own_block = |d: &Range<usize>| own.add((d.start - start) * mine.len() * own_width);
+            for turn in 0..groups {
                 // Tasks begin at different groups, lest they wait for the same one.
-                let g = (g + t * groups / p.tasks) % groups;
+                let g = (turn + t * groups / p.tasks) % groups;
                 let panels = g * p.group..((g + 1) * p.group).min(shared_panels);
                 for d in blocks() {
                     let k = d.len();
@@ -267,11 +259,33 @@ unsafe fn task<S: Tile, const R: usize, const N: usize, const W: usize>(
                     o.accumulate = accumulate || d.start > from;
                     o.bias = if last { bias } else { std::ptr::null() };
                     o.relu = last && relu;
-                    let own = (own_block(&d).cast_const(), mine.clone());
-                    if p.split_rows {
-                        block::<S, R, N>(k, own, (at.cast_const(), panels.clone()), &o);
-                    } else {
-                        block::<S, R, N>(k, (at.cast_const(), panels.clone()), own, &o);
+                    for i in mine.clone() {
+                        let own = own_block(&d).add((i - mine.start) * k * own_width);
+                        let mut ahead = Ahead::nothing(own);
+                        if turn == 0 {
+                            // The first to meet the panel, and the ones to fetch the next.
+                            let (next, depth) = if i + 1 < mine.end {
+                                (i + 1, d.start)
+                            } else {
+                                (mine.start, d.end)
+                            };
+                            if p.split_rows {
+                                p.rows.pack::<S, R>(i..i + 1, d.clone(), own);
+                                ahead = p.rows.ahead::<R>(next, depth);
+                            } else {
+                                p.cols.pack::<S, W>(i..i + 1, d.clone(), own);
+                                ahead = p.cols.ahead::<W>(next, depth);
+                            }
+                        }
+                        for j in panels.clone() {
+                            let other = at.add((j - panels.start) * k * width);
+                            let (a, b, at) = if p.split_rows {
+                                (own, other, (i * R, j * W))
+                            } else {
+                                (other, own, (j * R, i * W))
+                            };
+                            tile::<S, R, N>(k, (a, b), at, &o, &mut ahead);
+                        }
                     }
                 }
             }

@@ -19,11 +19,47 @@ pub(super) struct Side {
 // SAFETY: values are only read, and the operand is borrowed as long as the product runs.
 unsafe impl Sync for Side {}
 
+/// Values that are packed next, fetched from memory while tiles are summed: sixteen times three
+/// cache lines a tile.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// Need not be valid, here and further on.
+    pub at: *const f32,
+    /// Bytes between the three.
+    pub row: usize,
+    /// Bytes from one three to the next.
+    pub line: usize,
+    /// Bytes from the first of one tile to the first of the next one.
+    pub tile: usize,
+}
+
+impl Ahead {
+    /// Nothing but `at`, which is in the cache already.
+    pub fn nothing(at: *const f32) -> Self {
+        Self { at, row: 0, line: 0, tile: 0 }
+    }
+}
+
 impl Side {
     pub fn new(values: &[f32], lane_stride: usize, depth_stride: usize, lanes: usize) -> Self {
         assert!(lane_stride == 1 || depth_stride == 1);
         let range = values.as_ptr_range();
         Self { values: range.start, end: range.end, lane_stride, depth_stride, lanes }
+    }
+
+    /// The values of a panel from this depth on, in the order in which four or more tiles fetch
+    /// them.
+    pub fn ahead<const W: usize>(&self, panel: usize, depth: usize) -> Ahead {
+        let at = panel * W * self.lane_stride + depth * self.depth_stride;
+        // The end of the first cache line, or of what is needed of it.
+        let at = self.values.wrapping_add(at + LANES.min(W) - 1);
+        if self.depth_stride == 1 {
+            let row = self.lane_stride * size_of::<f32>();
+            Ahead { at, row, line: LANES * size_of::<f32>(), tile: 3 * row }
+        } else {
+            let row = self.depth_stride * size_of::<f32>();
+            Ahead { at, row, line: 3 * row, tile: 16 * 3 * row }
+        }
     }
 
     /// Writes `panels` one behind the other.
