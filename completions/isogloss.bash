@@ -1385,7 +1385,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__tokenize)
-            opts="-m -f -q -v -h --model --lang --tgt-lang --input-format --side --mark-convention --nllb-legacy-source --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --lang --tgt-lang --input-format --side --mark-convention --nllb-legacy-source --vocabulary --format --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1929,7 +1929,7 @@ _isogloss() {
             return 0
             ;;
         isogloss__subcmd__translate)
-            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --mark-convention --nllb-legacy-source --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --prefix --prefix-field --n-best --token-scores --score-given --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
+            opts="-m -f -q -v -h --model --list-langs --src-lang --tgt-lang --input-format --reverse --both-directions --on-long --skip-bad --max-errors --mark-convention --nllb-legacy-source --masks --unknown-direction --foreign-masks --no-masks --lora --merge-lora --unknown-language --allow-base-mismatch --adapters --no-adapters --as --swap --beam-size --length-penalty --max-new-tokens --min-new-tokens --early-stopping --no-repeat-ngram-size --suppress-token --prefix --prefix-field --n-best --token-scores --score-given --shortlist --shortlist-size --batch-size --batch-tokens --window --format --header --summary --line-buffered --quiet --verbose --progress --progress-interval --color --seed --threads --device --dtype --deterministic --json --config --dry-run --dump-config --force --warnings-as-errors --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2032,6 +2032,14 @@ _isogloss() {
                     return 0
                     ;;
                 --n-best)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shortlist)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shortlist-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

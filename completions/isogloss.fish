@@ -528,6 +528,8 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l suppress
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l prefix -d 'Every translation begins with this text; its tokens count in the length, with a log probability of 0, as those of a forced mark do' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l prefix-field -d 'Each translation begins with the text of this field of its record, if it has one' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l n-best -d 'Hypotheses in each record' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l shortlist -d 'Choose from the target language\'s tokens only, as counted by `tokenize --vocabulary`: faster, as most of a large vocabulary belongs to other languages. Probabilities are among these tokens' -r -F
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l shortlist-size -d 'Its most frequent tokens alone' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-size -d 'Sentences decoded at once; changes speed and memory, never a translation' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-tokens -d 'Tokens decoded at once: sources and longest possible translations' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l window -d 'Sentences between the oldest unfinished and the newest read' -r
@@ -767,6 +769,7 @@ f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l nllb-legacy-source -d 'Sources end with `</s>` and their mark, as NLLB\'s tokenizer in transformers had them at first (the same as `--mark-convention nllb-legacy`)'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l vocabulary -d 'Count instead: one `vocabulary` record a language, with the tokens of its texts, the most frequent first; marks are not counted. For `translate --shortlist`'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s v -l verbose -d 'Say more; twice: debug'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'

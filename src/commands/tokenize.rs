@@ -1,5 +1,6 @@
 //! `isogloss tokenize`: what a model reads instead of text.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
 use crate::io::{Input, Output};
 use crate::model::Checkpoint;
-use crate::records::{InputFormat, MonolingualReader, MonolingualRecord};
+use crate::records::{InputFormat, MonolingualReader, MonolingualRecord, Vocabulary};
 use crate::text::{Encoded, TextTokenizer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,6 +42,7 @@ pub enum OutputFormat {
 /// Example:
 ///   isogloss tokenize -m model --lang en < lines.txt
 ///   isogloss tokenize -m model -f jsonl test.jsonl | jq -c .ids
+///   isogloss tokenize -m model --vocabulary train.jsonl > tokens.jsonl
 #[derive(Clone, Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -65,6 +67,10 @@ pub struct Args {
     pub side: Side,
     #[command(flatten)]
     pub marks: MarkArgs,
+    /// Count instead: one `vocabulary` record a language, with the tokens of its texts, the most
+    /// frequent first; marks are not counted. For `translate --shortlist`
+    #[arg(long, conflicts_with_all = ["format", "side"], help_heading = "Output")]
+    pub vocabulary: bool,
     /// Shape of standard output [default: text on a terminal, else jsonl]
     #[arg(short, long, value_enum, help_heading = "Output")]
     pub format: Option<OutputFormat>,
@@ -108,12 +114,25 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let asked = args.format.map(|f| f == OutputFormat::Jsonl);
     let records = Output::wants_records(asked.or(context.json.then_some(true)));
     let mut num_unk = 0;
+    // By language: texts, and how often each token occurs.
+    let mut counts: BTreeMap<String, (u64, Vec<u64>)> = BTreeMap::new();
     for input in &inputs {
         let mut reader = MonolingualReader::open(input, args.input_format, args.lang.clone())?;
         while let Some(record) = reader.next_record()? {
             let encoded = encoded(args, &tokenizer, &record)
                 .map_err(|e| e.at(input.name()).line(record.line).field(record.lang_field))?;
             num_unk += u64::from(encoded.num_unk);
+            if args.vocabulary {
+                if !counts.contains_key(&*record.lang) {
+                    let none = (0, vec![0; checkpoint.config.vocab_size]);
+                    counts.insert(record.lang.to_string(), none);
+                }
+                if let Some((texts, counts)) = counts.get_mut(&*record.lang) {
+                    *texts += 1;
+                    encoded.ids.iter().for_each(|&id| counts[id as usize] += 1);
+                }
+                continue;
+            }
             let pieces: Vec<_> = encoded.ids.iter().map(|id| tokenizer.piece(*id)).collect();
             if records {
                 out.record(&Tokens {
@@ -131,6 +150,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             }
         }
     }
+    for (lang, (texts, counts)) in counts {
+        out.record(&Vocabulary::new(lang, texts, &counts))?;
+    }
     out.flush()?;
     if num_unk > 0 {
         context.report.warning(&Error::data(match num_unk {
@@ -143,7 +165,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
 fn encoded(args: &Args, tokenizer: &TextTokenizer, record: &MonolingualRecord) -> Result<Encoded> {
     let (lang, text) = (&*record.lang, &*record.text);
-    match args.side {
+    match if args.vocabulary { Side::Pieces } else { args.side } {
         Side::Source => {
             let tgt_lang = args.tgt_lang.as_deref().unwrap_or(lang);
             tokenizer.encode_source(lang, tgt_lang, text, usize::MAX)

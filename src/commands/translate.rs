@@ -2,6 +2,7 @@
 
 mod defaults;
 mod reader;
+mod shortlist;
 mod stream;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use crate::model::inference::InferenceModel;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use defaults::ModelDefaults;
 use reader::{Prefix, ReaderOptions, spawn};
+use shortlist::{ShortlistArgs, Shortlists};
 use stream::{TranslationStream, Writing};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -179,6 +181,9 @@ pub struct Args {
     #[arg(long, help_heading = "Decoding")]
     pub score_given: bool,
 
+    #[command(flatten)]
+    pub shortlist: ShortlistArgs,
+
     /// Sentences decoded at once; changes speed and memory, never a translation
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Decoding")]
     pub batch_size: usize,
@@ -284,10 +289,11 @@ impl Args {
     fn signature(
         &self,
         checkpoint: &Checkpoint,
-        (masks, lora, adapters): (
+        (masks, lora, adapters, shortlists): (
             Option<&LoadedMasks>,
             Option<&LoadedLora>,
             Option<&LoadedAdapters>,
+            Option<&Shortlists>,
         ),
         options: &DecodingOptions,
         format: WeightFormat,
@@ -303,8 +309,9 @@ impl Args {
         let lora = lora.map_or(String::new(), |l| format!("lora:{}{unknown}|", l.signature()));
         let adapters =
             adapters.map_or(String::new(), |a| format!("adapters:{}{unknown}|", a.signature()));
+        let shortlist = shortlists.map_or(String::new(), |s| format!("shortlist:{}|", s.signature));
         Ok(format!(
-            "model:{}@{}|{masks}{lora}{adapters}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:{}|version:{}",
+            "model:{}@{}|{masks}{lora}{adapters}{shortlist}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:{}|version:{}",
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
@@ -360,6 +367,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .flag("--suppress-token")
             .expected(format!("below {}", checkpoint.config.vocab_size)));
     }
+    let shortlists = args.shortlist.load(&checkpoint, &tokenizer)?;
     let inputs = if args.inputs.is_empty() && Input::Stdin.is_terminal() {
         context.report.status("reading from the terminal; end with Ctrl-D");
         vec![Input::Stdin]
@@ -376,6 +384,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         }
         if let Some(adapters) = &adapters {
             out.line(&format!("adapters: {}", adapters.dir.display()))?;
+        }
+        if let Some(shortlists) = &shortlists {
+            out.line(&format!("shortlist: {}", shortlists.path.display()))?;
         }
         for i in &inputs {
             if i.path().is_some() {
@@ -397,7 +408,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let model = InferenceModel::with_format(&checkpoint, Isa::detect(), format)?;
     let signature = if args.header || args.summary {
-        let parts = (masks.as_ref(), lora.as_ref(), adapters.as_ref());
+        let parts = (masks.as_ref(), lora.as_ref(), adapters.as_ref(), shortlists.as_ref());
         Some(args.signature(&checkpoint, parts, &options, format)?)
     } else {
         None
@@ -454,6 +465,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         feed,
         &model,
         (parts, args.lora.form()),
+        shortlists,
         &tokenizer,
         context,
         out,
@@ -497,6 +509,7 @@ fn args_of(context: &Context) -> serde_json::Value {
         "early_stopping",
         "no_repeat_ngram_size",
         "suppress_token",
+        "shortlist_size",
         "n_best",
         "prefix",
         "prefix_field",

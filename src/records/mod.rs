@@ -12,6 +12,7 @@ mod tag;
 mod tagged;
 mod training;
 mod translation;
+mod vocabulary;
 
 pub use adapters::AdapterRecord;
 pub use language::{EmbeddingProjection, LanguageSimilarity, LanguageVector};
@@ -27,3 +28,4 @@ pub use tag::{TagScore, Tagging};
 pub use tagged::{TaggedReader, TaggedRecord};
 pub use training::{CheckpointRecord, LoraPlacement, LoraPrune, TrainStep, TrainingRecord, Valid};
 pub use translation::{NBest, SCHEMA, Scores, Translation, error_record};
+pub use vocabulary::{Vocabulary, read_vocabularies};

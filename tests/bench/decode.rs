@@ -4,7 +4,7 @@
 //! `-- --serve MODEL [bf16|int8]` it answers requests on standard input, so that a driver
 //! (`tests/bench/translate_peers.py`, `first_translation.py`) can take turns with another system: one JSON object a line,
 //! `{"sources": [[...]], "batch": 16, "beam": 5, "tokens": 32, "threads": 2}`; the answer is a line of JSON with
-//! `seconds`. Every hypothesis gets exactly `tokens` tokens.
+//! `seconds`. Every hypothesis gets exactly `tokens` tokens. With `"shortlist": 30000` they are among as many.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
 use isogloss::kernels::packed::WeightFormat;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
-use isogloss::model::inference::InferenceModel;
+use isogloss::model::inference::{DirectionWeights, InferenceModel};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -38,6 +38,7 @@ fn decode(
     beam_size: usize,
     tokens: usize,
     threads: usize,
+    shortlist: Option<usize>,
 ) -> Result<f64, Failure> {
     let options = DecodingOptions {
         beam_size,
@@ -45,7 +46,16 @@ fn decode(
         min_new_tokens: tokens,
         ..Default::default()
     };
-    let weights = Arc::clone(model.base_weights());
+    let mut weights = Arc::clone(model.base_weights());
+    if let Some(n) = shortlist {
+        let size = model.config().vocab_size;
+        let ids = (0..n).map(|i| (i * size / n) as u32).collect();
+        weights = Arc::new(DirectionWeights {
+            encoder: weights.encoder.clone(),
+            decoder: weights.decoder.clone(),
+            shortlist: Some(Arc::new(model.output_of(ids)?)),
+        });
+    }
     let mut order: Vec<usize> = (0..sources.len()).collect();
     order.sort_by_key(|&i| sources[i].len());
     let mut session: Session<'_, usize> = Session::new(model, threads, options);
@@ -90,6 +100,7 @@ fn serve(dir: &Path, format: Option<&String>) -> Result<(), Failure> {
             number("beam")?,
             number("tokens")?,
             number("threads")?,
+            number("shortlist").ok(),
         )?;
         writeln!(out, "{}", serde_json::json!({ "seconds": seconds }))?;
         out.flush()?;
@@ -119,7 +130,7 @@ fn measure(threads: usize) -> Result<(), Failure> {
         for beam in [1, 5] {
             let sources = &sources[..batch.max(4)];
             let mut seconds: Vec<f64> = (0..6)
-                .map(|_| decode(&model, sources, batch, beam, TOKENS, threads))
+                .map(|_| decode(&model, sources, batch, beam, TOKENS, threads, None))
                 .collect::<Result<_, _>>()?;
             seconds.remove(0);
             seconds.sort_by(f64::total_cmp);

@@ -68,9 +68,11 @@ class System:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env=environment)
         self.threads = threads
+        # What else belongs into every request.
+        self.extra = {}
 
     def ask(self, ids, batch, tokens, beam=1):
-        request = {"sources": ids, "batch": batch, "beam": beam, "tokens": tokens, "threads": self.threads}
+        request = {"sources": ids, "batch": batch, "beam": beam, "tokens": tokens, "threads": self.threads, **self.extra}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())["seconds"]

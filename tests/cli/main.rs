@@ -24,6 +24,7 @@ mod lora_masks;
 mod neurons;
 mod pipes;
 mod score;
+mod shortlist;
 mod tag;
 mod tokenize;
 mod train;

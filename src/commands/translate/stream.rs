@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::OutputFormat;
 use super::reader::{Item, Message};
+use super::shortlist::Shortlists;
 use crate::cli::Context;
 use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
@@ -49,6 +50,9 @@ pub struct TranslationStream<'a> {
     encoders: BTreeMap<(usize, LayerKey), EncoderLayer>,
     decoders: BTreeMap<(usize, LayerKey), DecoderLayer>,
     weights: BTreeMap<DirectionUse, Arc<DirectionWeights>>,
+    shortlists: Option<Shortlists>,
+    /// The same with the tokens of a target language, by its mark.
+    listed: BTreeMap<(DirectionUse, u32), Arc<DirectionWeights>>,
     tokenizer: &'a TextTokenizer,
     context: &'a Context,
     writing: Writing,
@@ -67,6 +71,7 @@ impl<'a> TranslationStream<'a> {
         feed: Receiver<Message>,
         model: &'a InferenceModel,
         (parts, form): (Arc<Provider>, LowRankForm),
+        shortlists: Option<Shortlists>,
         tokenizer: &'a TextTokenizer,
         context: &'a Context,
         out: Output,
@@ -80,6 +85,8 @@ impl<'a> TranslationStream<'a> {
             encoders: BTreeMap::new(),
             decoders: BTreeMap::new(),
             weights: BTreeMap::new(),
+            shortlists,
+            listed: BTreeMap::new(),
             tokenizer,
             context,
             records: context.json || writing.format == Some(OutputFormat::Jsonl),
@@ -128,7 +135,8 @@ impl<'a> TranslationStream<'a> {
             return Ok(Arc::clone(weights));
         }
         let parts = self.parts.parts(used, self.model.config())?;
-        let mut own = DirectionWeights { encoder: Vec::new(), decoder: Vec::new() };
+        let mut own =
+            DirectionWeights { encoder: Vec::new(), decoder: Vec::new(), shortlist: None };
         // Other directions may use the same layer.
         for (i, (layer, parts)) in base.encoder.iter().zip(&parts.encoder).enumerate() {
             let key = (i, used.layer(Side::Encoder, i));
@@ -149,13 +157,30 @@ impl<'a> TranslationStream<'a> {
         Ok(own)
     }
 
+    /// With the shortlist of the target language, where there are shortlists.
+    fn listed_weights(&mut self, used: &DirectionUse, lang: &str) -> Result<Arc<DirectionWeights>> {
+        let weights = self.weights_of(used)?;
+        let Some(shortlists) = &mut self.shortlists else { return Ok(weights) };
+        let key = (used.clone(), self.tokenizer.languages().id_of(lang)?);
+        if let Some(listed) = self.listed.get(&key) {
+            return Ok(Arc::clone(listed));
+        }
+        let listed = Arc::new(DirectionWeights {
+            encoder: weights.encoder.clone(),
+            decoder: weights.decoder.clone(),
+            shortlist: Some(shortlists.layer(self.model, key.1, lang)?),
+        });
+        self.listed.insert(key, Arc::clone(&listed));
+        Ok(listed)
+    }
+
     fn item(&mut self, item: Item) -> Result<Feed<Item>> {
         let task = match &item.sentence {
             Err(_) => Task::Pass,
             // Nothing but blanks has nothing to translate.
             Ok(s) if s.given.is_none() && s.src.trim().is_empty() => Task::Pass,
             Ok(s) => Task::Decode {
-                weights: self.weights_of(&s.parts)?,
+                weights: self.listed_weights(&s.parts, &s.tgt_lang)?,
                 src: s.encoded.ids.clone(),
                 target: match &s.given {
                     Some(labels) => {

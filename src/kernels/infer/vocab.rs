@@ -4,8 +4,11 @@
 
 use std::cmp::Ordering;
 
+use crate::error::Result;
 use crate::kernels::buffer::{Arena, Buffer, SharedMut};
-use crate::kernels::packed::{Epilogue, PANEL, PackedLinear, PackedMatrix, Rows, int8, product};
+use crate::kernels::packed::{
+    Epilogue, MatrixRows, PANEL, PackedLinear, PackedMatrix, Rows, int8, product,
+};
 use crate::kernels::team::Worker;
 use crate::kernels::vector::{Isa, LANES, Simd, exp, simd_fn};
 
@@ -53,6 +56,29 @@ impl Normalizer {
 /// The output layer: the shared embedding and, where stored, the final bias.
 pub struct OutputLayer {
     linear: PackedLinear,
+    /// The tokens of its columns, ascending; none where they are all tokens.
+    ids: Option<Vec<u32>>,
+}
+
+/// Rows of a layer's matrix.
+struct Chosen<'a> {
+    from: &'a PackedMatrix,
+    ids: &'a [u32],
+}
+
+impl MatrixRows for Chosen<'_> {
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+    fn read(&self, i: usize, out: &mut [f32]) {
+        self.from.row(self.ids[i] as usize, 1.0, out);
+    }
+    fn read_int8(&self, i: usize, out: &mut [i8]) -> Result<Option<f32>> {
+        Ok(self.from.int8_row(self.ids[i] as usize).map(|(row, scale)| {
+            out.copy_from_slice(&row);
+            scale
+        }))
+    }
 }
 
 impl OutputLayer {
@@ -64,8 +90,20 @@ impl OutputLayer {
             None => full[..n].fill(0.0),
         }
         // Columns that pad the last panel become minus infinity and vanish.
-        Self { linear: PackedLinear::new(arena, weight, &[&full]) }
+        Self { linear: PackedLinear::new(arena, weight, &[&full]), ids: None }
     }
+
+    /// The layer of some tokens of a whole layer, `ids` ascending and in its vocabulary. Their logits
+    /// keep their bits; normalisers are sums over these tokens alone.
+    pub fn of_tokens(&self, ids: Vec<u32>) -> Result<Self> {
+        let (k, format) = (self.weight().k(), self.weight().format());
+        let mut arena = Arena::with_capacity(PackedLinear::packed_len(format, ids.len(), k));
+        let rows = Chosen { from: self.weight(), ids: &ids };
+        let weight = PackedMatrix::pack_as(&mut arena, format, &[&rows], k)?;
+        let bias: Vec<f32> = ids.iter().map(|&id| self.linear.bias()[id as usize]).collect();
+        Ok(Self { ids: Some(ids), ..Self::new(&mut arena, weight, Some(&bias)) })
+    }
+
     pub fn weight(&self) -> &PackedMatrix {
         &self.linear.weight
     }
@@ -75,7 +113,8 @@ impl OutputLayer {
     fn num_blocks(&self) -> usize {
         self.weight().n().div_ceil(BLOCK)
     }
-    /// The logit of one token for one row `[k]`: the same bits as in the whole product.
+    /// The logit of one token for one row `[k]`: the same bits as in the whole product. Of a whole
+    /// layer only.
     pub fn logit(&self, isa: Isa, x: &[f32], id: u32) -> f32 {
         let id = id as usize;
         if let Some((column, scale)) = self.weight().int8_row(id) {
@@ -185,6 +224,13 @@ impl OutputLayer {
                     let stats = top.stats.slice(row * blocks, blocks);
                     top.norms.slice_mut(row, 1)[0] = normalizer(stats);
                     merge(row, w.threads(), top);
+                    if let Some(ids) = &self.ids {
+                        let held = top.counts.slice(row, 1)[0] as usize;
+                        for c in &mut top.lists.slice_mut(row * top.capacity, top.capacity)[..held]
+                        {
+                            c.id = ids[c.id as usize];
+                        }
+                    }
                 }
             }
         });
@@ -426,6 +472,37 @@ mod tests {
                     all.truncate(take);
                     assert_eq!(&all, best);
                     assert_eq!(norm.max, best[0].logit);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn some_tokens_are_those_of_the_whole_layer_in_its_order() {
+        let (n, k, rows) = (900, 24, 5);
+        let dense: Vec<f32> = (0..n * k).map(|i| ((i * 7919 % 13) as f32 - 6.0) / 4.0).collect();
+        let bias: Vec<f32> = (0..n).map(|i| (i % 3) as f32 / 8.0).collect();
+        let stride = row_stride(k);
+        let mut x = Buffer::zeros(rows * stride);
+        for (i, v) in x.as_mut_slice().iter_mut().enumerate() {
+            *v = if i % stride < k { (i * 17 % 9) as f32 / 4.0 - 1.0 } else { 0.0 };
+        }
+        let ids: Vec<u32> = (0..n as u32).filter(|i| i % 3 == 1 || *i > 880).collect();
+        for format in FORMATS {
+            let whole = output(format, &dense, k, Some(&bias));
+            let some = whole.of_tokens(ids.clone()).unwrap();
+            for isa in Isa::available() {
+                let all = run(&whole, &mut x, rows, isa, 2, n);
+                let got = run(&some, &mut x, rows, isa, 2, 7);
+                let every = run(&some, &mut x, rows, isa, 1, n);
+                for ((all, got), every) in all.iter().zip(&got).zip(&every) {
+                    let mut want = all.1.clone();
+                    want.retain(|c| ids.binary_search(&c.id).is_ok());
+                    assert_eq!(every.1, want);
+                    assert_eq!(got.1, want[..7]);
+                    let z: f64 = want.iter().map(|c| f64::from(c.logit - got.0.max).exp()).sum();
+                    assert!((z.ln() - f64::from(got.0.log_sum)).abs() < 1e-5);
+                    assert_eq!(got.0, every.0);
                 }
             }
         }

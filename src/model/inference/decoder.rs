@@ -168,7 +168,8 @@ impl<'m> Decoder<'m> {
         let threads = self.team.threads();
         let ffn = c.decoder_ffn_dim.max(weights.adapter_width());
         self.work.prepare(threads, count, d, ffn, longest, weights.low_width());
-        self.top.prepare(&model.output, threads, outputs.len(), best);
+        let output = weights.shortlist.as_deref().unwrap_or(&model.output);
+        self.top.prepare(output, threads, outputs.len(), best);
 
         let (slots, groups) = (&self.slots, &self.groups);
         let (shared, scratch) = self.work.shared();
@@ -338,12 +339,13 @@ impl<'m> Decoder<'m> {
                 }
             });
             // SAFETY: as above; `top` was prepared for these rows.
-            unsafe { model.output.phases(w, isa, shared.normed, shared.spare.quant, top) };
+            unsafe { output.phases(w, isa, shared.normed, shared.spare.quant, top) };
         });
         &self.top
     }
 
-    /// The logit of one token for output `output` of the last step, whatever its rank.
+    /// The logit of one token for output `output` of the last step, whatever its rank, in a shortlist
+    /// or not.
     pub fn logit(&self, output: usize, id: u32) -> f32 {
         let d = self.model.config().d_model;
         let row = &self.work.normed.as_slice()[output * row_stride(d)..][..d];

@@ -41,6 +41,7 @@ impl DirectionWeights {
         Ok(Self {
             encoder: encoder.map(|(l, p)| l.with_parts(p, form)).collect::<Result<_>>()?,
             decoder: decoder.map(|(l, p)| l.with_parts(p, form)).collect::<Result<_>>()?,
+            shortlist: self.shortlist.clone(),
         })
     }
 }

@@ -129,6 +129,12 @@ impl InferenceModel {
         &self.base
     }
 
+    /// An output layer of some tokens, for [`DirectionWeights::shortlist`]; `ids` ascend and are in the
+    /// vocabulary.
+    pub fn output_of(&self, ids: Vec<u32>) -> Result<OutputLayer> {
+        self.output.of_tokens(ids)
+    }
+
     /// What the weights occupy.
     pub fn size_bytes(&self) -> usize {
         self.base.size_bytes() + self.output.size_bytes()

@@ -105,6 +105,8 @@ pub struct DecoderLayer {
 pub struct DirectionWeights {
     pub encoder: Vec<EncoderLayer>,
     pub decoder: Vec<DecoderLayer>,
+    /// The tokens that search may choose from, where they are not all.
+    pub shortlist: Option<Arc<OutputLayer>>,
 }
 
 /// The norms behind the last layer of each side.
@@ -147,7 +149,7 @@ impl DirectionWeights {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(Self { encoder, decoder })
+        Ok(Self { encoder, decoder, shortlist: None })
     }
 
     /// Values of a row between the thin products of its widest updates.
@@ -189,7 +191,7 @@ impl DirectionWeights {
                 blocks + ffn(&l.feed_forward) + l.adapters.size_bytes()
             })
             .sum();
-        encoder + decoder
+        encoder + decoder + self.shortlist.as_ref().map_or(0, |s| s.size_bytes())
     }
 }
 
