@@ -10,6 +10,7 @@ BINARY  := $(TARGET)/release/isogloss
 SHARE   := $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := help
+comma := ,
 FUZZ_SECONDS ?= 600
 .PHONY: help build demo test check fuzz bench peers docs generate install uninstall clean
 
@@ -34,14 +35,17 @@ check: ## format and lints only
 fuzz: ## every reader, ten minutes each; needs a nightly toolchain
 	tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-bench: ## benchmarks
+bench: build ## benchmarks
 	$(CARGO) bench --locked
+	$(PYTHON) tests/bench/scaling.py $(BINARY)
 
-peers: build ## speed and memory beside other programs; needs PYTHON with torch, transformers, peft, ctranslate2, sacrebleu (ADAPTERS_PYTHON: one with adapters)
+peers: build ## speed and memory beside other programs; needs PYTHON with torch, transformers, peft, ctranslate2, sacrebleu (ADAPTERS_PYTHON: one with adapters, MARIAN_PYTHON: one with pymarian)
 	$(PYTHON) tests/bench/train_peers.py --tokens 2048,4096
 	$(PYTHON) tests/bench/lora_peers.py --shapes A,B --tokens 2048
 	$(if $(ADAPTERS_PYTHON),$(PYTHON) tests/bench/adapter_peers.py --python $(ADAPTERS_PYTHON) --shapes A,B)
-	$(PYTHON) tests/bench/translate_peers.py
+	$(PYTHON) tests/bench/translate_peers.py $(if $(MARIAN_PYTHON),--also transformers$(comma)marian --marian-python $(MARIAN_PYTHON),--also transformers)
+	$(PYTHON) tests/bench/translate_peers.py --int8
+	$(PYTHON) tests/bench/translate_peers.py --shapes nllb-600m --batches 16,64 --tokens 8 --shortlist 30000
 	$(PYTHON) tests/bench/translate_peers.py --batches 1,16 --cpu-time
 	$(PYTHON) tests/bench/first_translation.py
 	$(PYTHON) tests/bench/finetune_memory.py --tokens 512 --updates 2 --rounds 3 --systems f32,bf16-ckpt,peft-f32,peft-bf16

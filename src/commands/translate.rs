@@ -464,8 +464,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut stream = TranslationStream::new(
         feed,
         &model,
-        (parts, args.lora.form()),
-        shortlists,
+        (parts, args.lora.form(), shortlists),
         &tokenizer,
         context,
         out,

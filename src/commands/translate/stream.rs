@@ -70,8 +70,7 @@ impl<'a> TranslationStream<'a> {
     pub fn new(
         feed: Receiver<Message>,
         model: &'a InferenceModel,
-        (parts, form): (Arc<Provider>, LowRankForm),
-        shortlists: Option<Shortlists>,
+        (parts, form, shortlists): (Arc<Provider>, LowRankForm, Option<Shortlists>),
         tokenizer: &'a TextTokenizer,
         context: &'a Context,
         out: Output,
