@@ -27,7 +27,7 @@ from score_peers import write_texts
 # name -> arguments, whether the input is pairs instead of lines
 COMMANDS = {
     "tokenize": (["tokenize", "--format", "jsonl"], False),
-    "score": (["score", "--metric", "bleu", "--metric", "chrf++", "--metric", "ter", "--format", "json"], True),
+    "score": (["score", "--metric", "bleu", "--metric", "chrf++", "--metric", "ter", "--format", "jsonl"], True),
     "profile-neurons": (["profile-neurons", "--no-both-directions", "--json"], True),
     "translate": (["translate"], False),
 }
@@ -62,7 +62,7 @@ def complete(name, out, size):
         elif name == "profile-neurons":
             seen = json.loads(f.readline())["sentence_count"]
         else:
-            seen = json.loads(f.readline())["segment_count"]
+            seen = json.loads(f.readline())["num_sentences"]
     if seen != size:
         sys.exit(f"{name}: {seen} results for {size} lines")
 
@@ -100,10 +100,10 @@ def main():
             command = [a.binary, *args, "-q"]
             if name != "score":
                 command += ["-m", a.model]
-            if name != "score" and not pairs:
-                command += ["--src-lang", a.src_lang, "--tgt-lang", a.tgt_lang]
+            if name == "tokenize":
+                command += ["--lang", a.src_lang]
             if name == "translate":
-                command += ["--beam-size", a.beam_size, *limit]
+                command += ["--src-lang", a.src_lang, "--tgt-lang", a.tgt_lang, "--beam-size", a.beam_size, *limit]
             outputs = []
             for size in map(int, a.sizes.split(",")):
                 path, out = os.path.join(folder, "input"), os.path.join(folder, f"{size}.out")

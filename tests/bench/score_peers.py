@@ -129,7 +129,8 @@ def main():
                 for _ in range(args.rounds if size <= 10000 else 1):
                     runs["theirs"].append(timed(theirs))
                     runs["ours"].append(timed(ours))
-                    if runs["theirs"][-1][3] != runs["ours"][-1][3]:
+                    # With intervals sacrebleu writes them behind the score.
+                    if runs["theirs"][-1][3].split()[0] != runs["ours"][-1][3].split()[0]:
                         sys.exit(f"{metric} differs: {runs['theirs'][-1][3]} and {runs['ours'][-1][3]}")
                 median = {k: [statistics.median(r[i] for r in v) for i in range(3)] for k, v in runs.items()}
                 (tw, tc, tm), (ow, oc, om) = median["theirs"], median["ours"]
