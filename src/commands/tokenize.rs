@@ -69,7 +69,7 @@ pub struct Args {
     pub marks: MarkArgs,
     /// Count instead: one `vocabulary` record a language, with the tokens of its texts, the most
     /// frequent first; marks are not counted. For `translate --shortlist`
-    #[arg(long, conflicts_with_all = ["format", "side"], help_heading = "Output")]
+    #[arg(long, conflicts_with_all = ["format", "side", "tgt_lang"], help_heading = "Output")]
     pub vocabulary: bool,
     /// Shape of standard output [default: text on a terminal, else jsonl]
     #[arg(short, long, value_enum, help_heading = "Output")]
@@ -123,14 +123,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
                 .map_err(|e| e.at(input.name()).line(record.line).field(record.lang_field))?;
             num_unk += u64::from(encoded.num_unk);
             if args.vocabulary {
-                if !counts.contains_key(&*record.lang) {
-                    let none = (0, vec![0; checkpoint.config.vocab_size]);
-                    counts.insert(record.lang.to_string(), none);
-                }
-                if let Some((texts, counts)) = counts.get_mut(&*record.lang) {
-                    *texts += 1;
-                    encoded.ids.iter().for_each(|&id| counts[id as usize] += 1);
-                }
+                let none = || (0, vec![0; checkpoint.config.vocab_size]);
+                let (texts, counts) = counts.entry(record.lang.to_string()).or_insert_with(none);
+                *texts += 1;
+                encoded.ids.iter().for_each(|&id| counts[id as usize] += 1);
                 continue;
             }
             let pieces: Vec<_> = encoded.ids.iter().map(|id| tokenizer.piece(*id)).collect();
@@ -165,7 +161,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
 
 fn encoded(args: &Args, tokenizer: &TextTokenizer, record: &MonolingualRecord) -> Result<Encoded> {
     let (lang, text) = (&*record.lang, &*record.text);
-    match if args.vocabulary { Side::Pieces } else { args.side } {
+    let side = if args.vocabulary { Side::Pieces } else { args.side };
+    match side {
         Side::Source => {
             let tgt_lang = args.tgt_lang.as_deref().unwrap_or(lang);
             tokenizer.encode_source(lang, tgt_lang, text, usize::MAX)

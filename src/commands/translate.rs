@@ -423,6 +423,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(adapters) = &adapters {
         context.report.note(format!("adapters: {}", adapters.dir.display()));
     }
+    if let Some(shortlists) = &shortlists {
+        context.report.note(format!("shortlist: {}", shortlists.path.display()));
+    }
     let parts = Arc::new(Provider {
         masks: masks.map(|m| m.provider),
         lora: lora.map(|l| args.lora.provider(&l, &checkpoint)).transpose()?,

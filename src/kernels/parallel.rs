@@ -2,8 +2,9 @@
 //!
 //! A training step is some hundred short phases with little between them. The threads of a
 //! work-stealing pool go to sleep in each gap and are woken again, thousands of times a step,
-//! which is slow where processors are virtual. A [`Team`] waits in a short spin instead. There is one for the process; whoever finds it taken (a kernel called from inside
-//! another, tests side by side) does the work alone. Results never depend on which of the two
+//! which is slow where processors are virtual. A [`Team`] waits in a short spin instead. There is
+//! one for the process; whoever finds it taken (a kernel called from inside another, tests side
+//! by side) does the work alone. Results never depend on which of the two
 //! happened: the pieces are the same.
 
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
-use crate::formats::provenance::{file_sha256, short};
+use crate::formats::provenance::{hex, short};
 use crate::kernels::infer::vocab::OutputLayer;
 use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
@@ -27,7 +29,7 @@ pub struct ShortlistArgs {
 /// The tokens of each target language.
 pub struct Shortlists {
     pub path: PathBuf,
-    /// For signatures: `tokens@1a2b3c4d`, then `@8000` where only as many are used.
+    /// For signatures: `tokens@1a2b3c4d5e6f`, then `@8000` where only as many are used.
     pub signature: String,
     /// By the mark of the language: ascending.
     ids: BTreeMap<u32, Vec<u32>>,
@@ -69,7 +71,7 @@ impl ShortlistArgs {
         }
         let stem = path.file_stem().map_or("-".into(), |n| n.to_string_lossy());
         let size = self.shortlist_size.map_or(String::new(), |n| format!("@{n}"));
-        let signature = format!("{stem}@{}{size}", short(&file_sha256(path)?));
+        let signature = format!("{stem}@{}{size}", short(&hex(&Sha256::digest(&text))));
         Ok(Some(Shortlists { path: path.clone(), signature, ids, layers: BTreeMap::new() }))
     }
 }

@@ -95,6 +95,9 @@ impl OutputLayer {
 
     /// The layer of some tokens of a whole layer, `ids` ascending and in its vocabulary. Their logits
     /// keep their bits; normalisers are sums over these tokens alone.
+    ///
+    /// # Errors
+    /// None that a whole layer in memory can cause.
     pub fn of_tokens(&self, ids: Vec<u32>) -> Result<Self> {
         let (k, format) = (self.weight().k(), self.weight().format());
         let mut arena = Arena::with_capacity(PackedLinear::packed_len(format, ids.len(), k));

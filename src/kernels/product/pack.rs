@@ -19,7 +19,10 @@ pub(super) struct Side {
 // SAFETY: values are only read, and the operand is borrowed as long as the product runs.
 unsafe impl Sync for Side {}
 
-/// Values that are packed next, fetched from memory while tiles are summed: sixteen times three
+/// How often a tile fetches three cache lines: those of three rows of 256 values.
+pub(super) const FETCHES: usize = 16;
+
+/// Values that are packed next, fetched from memory while tiles are summed: [`FETCHES`] times three
 /// cache lines a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
@@ -58,7 +61,7 @@ impl Side {
             Ahead { at, row, line: LANES * size_of::<f32>(), tile: 3 * row }
         } else {
             let row = self.depth_stride * size_of::<f32>();
-            Ahead { at, row, line: 3 * row, tile: 16 * 3 * row }
+            Ahead { at, row, line: 3 * row, tile: FETCHES * 3 * row }
         }
     }
 

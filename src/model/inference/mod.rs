@@ -129,8 +129,11 @@ impl InferenceModel {
         &self.base
     }
 
-    /// An output layer of some tokens, for [`DirectionWeights::shortlist`]; `ids` ascend and are in the
-    /// vocabulary.
+    /// An output layer `[ids.len(), d_model]` of some tokens, for [`DirectionWeights::shortlist`]; `ids`
+    /// ascend and are in the vocabulary.
+    ///
+    /// # Errors
+    /// As of [`OutputLayer::of_tokens`].
     pub fn output_of(&self, ids: Vec<u32>) -> Result<OutputLayer> {
         self.output.of_tokens(ids)
     }

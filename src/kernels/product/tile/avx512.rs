@@ -1,5 +1,5 @@
 //! Written out, because compilers broadcast each value of `a` into a register first and keep the
-//! sums in memory. Every other row is multiplied straight from memory here: 34 instructions a
+//! sums in memory. Every other row is multiplied straight from memory here: 32 instructions a
 //! step instead of 38, which matters where a core is shared with another thread; all of them would
 //! be too many for the load ports. The lines of `C` and what is packed next are fetched in the
 //! first half, a few at a time: all at once would hold up the panels.
@@ -8,6 +8,7 @@ use std::arch::asm;
 use std::arch::x86_64::_mm512_set1_ps;
 
 use super::{Ahead, Out};
+use crate::kernels::product::pack::FETCHES;
 
 /// Row `r` of step `i`, straight from memory.
 macro_rules! memory_row {
@@ -211,8 +212,8 @@ pub unsafe fn tile_12_by_2(
     o: &Out,
     ahead: &Ahead,
 ) {
-    // Sixteen times eight steps that fetch something, then the others.
-    let early = (k / 8).min(16);
+    // Eight steps for each fetch, then the others.
+    let early = (k / 8).min(FETCHES);
     let bias = if o.bias.is_null() { o.bias } else { o.bias.wrapping_add(col) };
     let flags = if o.accumulate { ADD } else { 0 } + if o.relu { RELU } else { 0 };
     // SAFETY: the instructions read `k` steps of both panels and 32 values of the bias if there is
