@@ -6,12 +6,13 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
-use isogloss::cli::{self, Cli, Context, Refusal, Request, Settings};
+use isogloss::cli::{self, Cli, Command, Context, Refusal, Request, Settings};
 use isogloss::commands;
 use isogloss::error::{ErrorKind, Result};
 use isogloss::exit::{ExitCode, Outcome};
 use isogloss::io::{read_text, stdout_error};
 use isogloss::report::{ProgressChoice, Reporter, Verbosity, panic};
+use isogloss::training::Launch;
 
 fn main() -> std::process::ExitCode {
     startup::keep_freed_memory();
@@ -33,11 +34,18 @@ fn main() -> std::process::ExitCode {
 
 fn run(cli: &Cli, settings: Settings) -> ExitCode {
     panic::speak_in_records(cli.global.json);
-    let context = Context::new(&cli.global).with_settings(settings);
+    let mut global = cli.global.clone();
+    if matches!(cli.command, Command::Train(_)) && Launch::of_process().is_some_and(|l| l.rank > 0)
+    {
+        // The first of several processes speaks for all.
+        global.quiet = 2;
+        global.progress = ProgressChoice::Never;
+    }
+    let context = Context::new(&global).with_settings(settings);
     let result = startup::use_threads(context.threads)
         .and_then(|()| match cli.command.dtypes() {
             [] => Ok(()),
-            available => context.check_computing(available),
+            available => context.open_device(cli.command.computes(), available),
         })
         .and_then(|()| commands::run(&cli.command, &context))
         .and_then(|outcome| flush_stdout().map(|()| outcome));

@@ -13,7 +13,12 @@ pub const SACREBLEU_RS: &str = env!("ISOGLOSS_BUILD_SACREBLEU");
 
 /// Devices this version computes on.
 pub fn devices() -> &'static [&'static str] {
-    &["cpu"]
+    if cfg!(feature = "cuda") { &["cpu", "cuda"] } else { &["cpu"] }
+}
+
+/// How processes of one training speak to each other in this version.
+pub fn processes() -> &'static str {
+    if cfg!(feature = "mpi") { "mpi" } else { "none" }
 }
 
 /// The one line of `--version`.
@@ -24,10 +29,11 @@ pub fn short() -> String {
 /// The page of `--version --verbose`.
 pub fn long() -> String {
     format!(
-        "{}commit: {COMMIT}\ntarget: {TARGET}\ndevices: {}\ncandle: {CANDLE}\n\
+        "{}commit: {COMMIT}\ntarget: {TARGET}\ndevices: {}\nprocesses: {}\ncandle: {CANDLE}\n\
          sacrebleu-rs: {SACREBLEU_RS}\n",
         short(),
         devices().join(", "),
+        processes(),
     )
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::composed;
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::masked::{Backward, Block, Compact, Saved, aligned};
@@ -33,6 +34,9 @@ impl Tape {
         let (out, w2_in) = weights.w2.tensor().dims2()?;
         if w1_in != width || w2_in != ffn || kept.last().is_some_and(|&i| i as usize >= ffn) {
             return Err(Error::bug("mask and feed-forward block do not fit"));
+        }
+        if !self.has_kernels(x) {
+            return composed::masked_feed_forward(self, x, weights, kept);
         }
         let (compact, h, y) = with_block(weights, |block| {
             let compact = Compact::gather(block, kept, aligned(kept.len()));
@@ -66,6 +70,9 @@ impl Tape {
     /// The matrix with all rows but the `kept` ones zeroed: the mask as it is defined, for what
     /// the compact block cannot do (an update of low rank in the block, dropout inside it).
     pub fn keep_rows(&self, w: &Value, kept: &Arc<[u32]>) -> Result<Value> {
+        if !self.has_kernels(w) {
+            return composed::keep_rows(self, w, kept);
+        }
         let (rows, width) = w.tensor().dims2()?;
         let masked = kept_rows(&widened(w.tensor())?, rows * width, width, kept);
         let to = w.source();

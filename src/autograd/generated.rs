@@ -3,6 +3,7 @@
 
 use candle_core::{Device, Tensor};
 
+use super::composed;
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::storage::values;
@@ -11,6 +12,9 @@ impl Tape {
     /// `[rows, sum of widths]`: each row is its pieces, one after another. A piece without a value
     /// is zeros; column by column all pieces have the widths given.
     pub fn concat_rows(&self, rows: &[Vec<Option<Value>>], widths: &[usize]) -> Result<Value> {
+        if rows.iter().flatten().flatten().any(|piece| !self.has_kernels(piece)) {
+            return composed::concat_rows(self, rows, widths);
+        }
         let total: usize = widths.iter().sum();
         let mut out = vec![0f32; rows.len() * total];
         let mut pieces: Vec<(Source, usize, usize)> = Vec::new();
@@ -65,6 +69,9 @@ impl Tape {
         let (rows, width) = x.tensor().dims2()?;
         if row >= rows || dims.iter().product::<usize>() != width {
             return Err(Error::bug(format!("row {row} of [{rows}, {width}] as {dims:?}")));
+        }
+        if !self.has_kernels(x) {
+            return composed::row(self, x, row, dims, scale, shift);
         }
         let range = row * width..(row + 1) * width;
         let own = values(x.tensor())?[range.clone()].iter().map(|v| scale * v + shift).collect();

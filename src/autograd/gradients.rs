@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::composed;
 use super::tape::{BackwardFn, Parameter, Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::elementwise::add_in_place;
@@ -39,9 +40,27 @@ impl Gradients {
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
+    /// Adds the gradients of another batch of the same parameters, each sum of its own: what one
+    /// has alone is taken as it is.
+    pub fn add(&mut self, other: &Self) -> Result<()> {
+        for slot in (0..other.len()).filter(|s| other.written[*s]) {
+            let new = values(&other.buffers[slot])?;
+            self.write(slot, |v, accumulate| add_or_copy(v, &new, accumulate))?;
+        }
+        Ok(())
+    }
     /// The gradient of a slot, if one has arrived since the last clear.
     pub fn get(&self, slot: usize) -> Option<&Tensor> {
         self.written[slot].then(|| &self.buffers[slot])
+    }
+    /// Adds a gradient that lies on another device than the CPU.
+    fn add_tensor(&mut self, slot: usize, gradient: Tensor) -> Result<()> {
+        self.buffers[slot] = match self.written[slot] {
+            true => composed::sum(&self.buffers[slot], &gradient)?,
+            false => gradient,
+        };
+        self.written[slot] = true;
+        Ok(())
     }
     /// Lets `f` write a slot's values (second argument false) or add to them (true).
     pub fn write(&mut self, slot: usize, f: impl FnOnce(&mut [f32], bool)) -> Result<()> {
@@ -50,6 +69,10 @@ impl Gradients {
         self.written[slot] = true;
         Ok(())
     }
+}
+
+fn add_or_copy(to: &mut [f32], new: &[f32], add: bool) {
+    if add { add_in_place(to, new) } else { to.copy_from_slice(new) }
 }
 
 /// A gradient that arrives at an operation.
@@ -99,10 +122,10 @@ impl<'a> Backward<'a> {
     pub(super) fn run_again(
         &mut self,
         at: usize,
+        tape: Tape,
         incoming: Incoming,
         segment: impl FnOnce(&Tape) -> Result<Value>,
     ) -> Result<()> {
-        let tape = Tape::again(at);
         let source = segment(&tape)?.source();
         let nodes = tape.into_nodes();
         self.slots.truncate(at);
@@ -126,6 +149,10 @@ impl<'a> Backward<'a> {
             Source::Node(i) => {
                 self.slots[i] = Some(match self.slots[i].take() {
                     None => gradient,
+                    Some(old) if !old.tensor.device().is_cpu() => {
+                        let tensor = composed::sum(&old.tensor, &gradient.tensor)?;
+                        Incoming { tensor, owned: true }
+                    }
                     Some(old) => {
                         // Whichever may be changed takes the sum.
                         let (into, other) =
@@ -138,11 +165,12 @@ impl<'a> Backward<'a> {
                 });
                 Ok(())
             }
+            Source::Parameter(slot) if !gradient.tensor.device().is_cpu() => {
+                self.parameters.add_tensor(slot, gradient.tensor)
+            }
             Source::Parameter(slot) => {
                 let new = values(&gradient.tensor)?;
-                self.parameters.write(slot, |v, accumulate| {
-                    if accumulate { add_in_place(v, &new) } else { v.copy_from_slice(&new) }
-                })
+                self.parameters.write(slot, |v, accumulate| add_or_copy(v, &new, accumulate))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use candle_core::{Device, Tensor};
 
+use super::composed;
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::{self, Dropout};
@@ -83,6 +84,9 @@ impl Tape {
             if w_in != inp || !u.fits(out, inp)? {
                 return Err(Error::bug("update of low rank and matrix do not fit"));
             }
+        }
+        if !self.has_kernels(x) {
+            return composed::low_rank_linear(self, x, w, b, updates, relu, d);
         }
         let (y, downs) = {
             let xv = values(x.tensor())?;
@@ -199,6 +203,9 @@ impl Tape {
 
     /// Softmax of a vector `[n]`.
     pub fn softmax(&self, x: &Value) -> Result<Value> {
+        if !self.has_kernels(x) {
+            return composed::softmax(self, x);
+        }
         let n = x.tensor().dims1()?;
         let v = values(x.tensor())?;
         let most = v.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -11,6 +11,7 @@
 //! * constants and frozen parameters cost nothing: an operation that nothing trainable
 //!   feeds is not recorded.
 
+pub mod composed;
 mod feed_forward;
 mod generated;
 mod gradients;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::composed;
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Dropout;
@@ -65,6 +66,13 @@ impl Tape {
         first_position: usize,
         scale: f32,
     ) -> Result<Value> {
+        if !self.has_kernels(weight) {
+            let places: Vec<u32> = offsets
+                .windows(2)
+                .flat_map(|o| (0..o[1] - o[0]).map(|i| (first_position + i) as u32))
+                .collect();
+            return composed::embed(self, weight, positions, &ids, &places, scale);
+        }
         let (_, width) = rows_width(weight.tensor())?;
         let out = embedding::forward(
             stored(weight.tensor())?.weights(),
@@ -95,6 +103,9 @@ impl Tape {
         if d.is_none() {
             return Ok(x.clone());
         }
+        if !self.has_kernels(x) {
+            return composed::dropout(self, x, d);
+        }
         let dims = x.tensor().dims().to_vec();
         let out = tensor(dropout::apply(&values(x.tensor())?, d), &dims)?;
         let to = x.source();
@@ -108,6 +119,9 @@ impl Tape {
 
     /// `x + dropout(h)`: the residual connection.
     pub fn residual(&self, x: &Value, h: &Value, d: Dropout) -> Result<Value> {
+        if !self.has_kernels(x) {
+            return composed::residual(self, x, h, d);
+        }
         let dims = x.tensor().dims().to_vec();
         let out = tensor(dropout::add(&values(x.tensor())?, &values(h.tensor())?, d), &dims)?;
         let (to_x, to_h) = (x.source(), h.source());
@@ -128,6 +142,9 @@ impl Tape {
 
     /// Layer normalisation with weight and bias `[width]`.
     pub fn layer_norm(&self, x: &Value, w: &Value, b: &Value) -> Result<Value> {
+        if !self.has_kernels(x) {
+            return composed::layer_norm(self, x, w, b);
+        }
         let dims = x.tensor().dims().to_vec();
         let out =
             layer_norm::forward(&values(x.tensor())?, &values(w.tensor())?, &values(b.tensor())?);
@@ -165,6 +182,9 @@ impl Tape {
         let (out_dim, w_in) = w.tensor().dims2()?;
         if w_in != inp {
             return Err(Error::bug(format!("linear map of width {w_in} on rows of {inp}")));
+        }
+        if !self.has_kernels(x) {
+            return composed::linear(self, x, w, b, relu);
         }
         let y = {
             let bias = b.map(|b| values(b.tensor())).transpose()?;
@@ -227,6 +247,9 @@ impl Tape {
 
     /// Multi-head attention: `[query_tokens, width]`.
     pub fn attention(&self, q: &Value, k: &Value, v: &Value, spec: AttentionSpec) -> Result<Value> {
+        if !self.has_kernels(q) {
+            return composed::attention(self, q, k, v, spec);
+        }
         let (rows, width) = rows_width(q.tensor())?;
         let (k_rows, _) = rows_width(k.tensor())?;
         let out = attention::forward(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::composed;
 use super::tape::{Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::storage::values;
@@ -15,6 +16,9 @@ impl Tape {
         let (n, width) = x.tensor().dims2()?;
         if let Some(row) = rows.iter().find(|&&r| r as usize >= n) {
             return Err(Error::bug(format!("row {row} of a matrix of {n} rows")));
+        }
+        if !self.has_kernels(x) {
+            return composed::gather_rows(self, x, &rows);
         }
         let mut out = Vec::with_capacity(rows.len() * width);
         {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use super::gradients::{Backward, Gradients, Incoming};
 use crate::error::Result;
@@ -60,6 +60,11 @@ impl Parameter {
     pub fn is_trainable(&self) -> bool {
         self.slot.is_some()
     }
+    /// Brings it to a device. Clones made before stay where they were.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        self.tensor = self.tensor.to_device(device)?;
+        Ok(())
+    }
 }
 
 /// Gives parameters the values of others of the same names and shapes; returns how many had any.
@@ -100,11 +105,22 @@ pub struct Tape {
     mode: Mode,
     /// Whether segments are computed again in the backward pass.
     checkpoints: bool,
+    /// Whether operations are put together from those of the tensor library on the CPU too.
+    composed: bool,
 }
 
 impl Tape {
     fn with(mode: Mode) -> Self {
-        Self { nodes: RefCell::new(Vec::new()), first: 0, mode, checkpoints: false }
+        let nodes = RefCell::new(Vec::new());
+        Self { nodes, first: 0, mode, checkpoints: false, composed: false }
+    }
+    /// The same without the kernels of the CPU: each operation as other devices have it.
+    pub fn composed(self) -> Self {
+        Self { composed: true, ..self }
+    }
+    /// Whether the kernels know where a value lies.
+    pub fn has_kernels(&self, x: &Value) -> bool {
+        !self.composed && x.tensor.device().is_cpu()
     }
     /// Records, for training.
     pub fn recording() -> Self {
@@ -121,7 +137,7 @@ impl Tape {
         Self::with(Mode::Forgotten)
     }
     /// Records a segment again, behind the nodes that are still to be run.
-    pub(super) fn again(first: usize) -> Self {
+    fn again(first: usize) -> Self {
         Self { first, ..Self::with(Mode::Recorded) }
     }
     pub(super) fn into_nodes(self) -> Vec<BackwardFn> {
@@ -169,14 +185,17 @@ impl Tape {
             return f(self, state);
         }
         let before = state.clone();
-        let out = f.clone()(&Self::with(Mode::Traced), state)?;
+        let traced = Self { composed: self.composed, ..Self::with(Mode::Traced) };
+        let out = f.clone()(&traced, state)?;
         if !out.is_tracked() {
             return Ok(out);
         }
         let mut nodes = self.nodes.borrow_mut();
         let at = self.first + nodes.len();
+        let composed = self.composed;
         nodes.push(Box::new(move |incoming, back| {
-            back.run_again(at, incoming, |tape| f(tape, &before))
+            let again = Self { composed, ..Self::again(at) };
+            back.run_again(at, again, incoming, |tape| f(tape, &before))
         }));
         Ok(Value { tensor: out.tensor, source: Source::Node(at) })
     }

@@ -7,28 +7,75 @@ use super::values::{DeviceChoice, Dtype};
 use crate::error::{Error, Result};
 use crate::report::Reporter;
 
-/// Opens the device. `auto` says with `--verbose` what it chose.
+/// What a command computes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computes {
+    OnCpu,
+    /// On the CPU, and on an accelerator where the binary knows one.
+    OnAny,
+}
+
+/// Opens the device. `auto` says with `--verbose` what it chose, and why not an accelerator.
 ///
 /// # Errors
-/// Environment: this version cannot compute on the device.
-pub fn open(choice: DeviceChoice, report: &Reporter) -> Result<Device> {
-    match choice {
-        DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Cuda(n) => cuda(n),
-        DeviceChoice::Auto => {
+/// Environment: this binary or command cannot compute on the device, or it cannot be opened.
+pub fn open(choice: DeviceChoice, computes: Computes, report: &Reporter) -> Result<Device> {
+    match (choice, computes) {
+        (DeviceChoice::Cpu, _) => Ok(Device::Cpu),
+        (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n),
+        (DeviceChoice::Cuda(n), Computes::OnCpu) => Err(Error::environment(format!(
+            "no device `cuda:{n}`: this command computes on the CPU only"
+        ))
+        .flag("--device")
+        .expected("`auto` or cpu")
+        .hint("leave `--device` out")),
+        (DeviceChoice::Auto, Computes::OnCpu) => {
             report.note("device: `cpu`");
             Ok(Device::Cpu)
         }
+        (DeviceChoice::Auto, Computes::OnAny) => Ok(match cuda(0) {
+            Ok(device) => {
+                report.note("device: `cuda:0`");
+                device
+            }
+            Err(why) => {
+                let cause = why.causes().first().map_or(String::new(), |c| format!(", {c}"));
+                report.note(format!("device: `cpu` ({}{cause})", why.message()));
+                Device::Cpu
+            }
+        }),
     }
 }
 
-/// No command computes on an accelerator yet. What is asked for is refused rather than done on the
-/// CPU in silence.
+#[cfg(not(feature = "cuda"))]
 fn cuda(n: usize) -> Result<Device> {
     Err(Error::environment(format!("no device `cuda:{n}`: this version computes on the CPU only"))
         .flag("--device")
         .expected(format!("`auto` or {}", crate::version::devices().join(", ")))
-        .hint("leave `--device` out"))
+        .hint("leave `--device` out, or build with `make cuda`"))
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(n: usize) -> Result<Device> {
+    let missing = |cause: String| {
+        Error::environment(format!("cannot open device `cuda:{n}`")).flag("--device").cause(cause)
+    };
+    // The driver is looked for at the first call; without it every call says that there is no
+    // device. A library that is found and broken may still panic on its way in.
+    let opened = std::panic::catch_unwind(|| Device::new_cuda(n));
+    match opened {
+        Ok(Ok(device)) => Ok(device),
+        Ok(Err(e)) => {
+            let text = e.to_string();
+            let line = text.lines().next().unwrap_or("unknown fault").to_string();
+            Err(missing(line).hint(
+                "`nvidia-smi` lists the devices; the driver, cuBLAS and cuRAND must be of the \
+                 toolkit's version or newer, in `LD_LIBRARY_PATH`; `--device cpu` does without",
+            ))
+        }
+        Err(_) => Err(missing("its libraries do not load".into())
+            .hint("`--device cpu` does without an accelerator")),
+    }
 }
 
 /// Whether a number format is one of those that a command has on the CPU.
@@ -70,14 +117,26 @@ mod tests {
 
     #[test]
     fn auto_always_finds_a_device() {
-        assert!(open(DeviceChoice::Auto, &Reporter::silent()).is_ok());
-        assert!(open(DeviceChoice::Cpu, &Reporter::silent()).unwrap().is_cpu());
+        for computes in [Computes::OnCpu, Computes::OnAny] {
+            assert!(open(DeviceChoice::Auto, computes, &Reporter::silent()).is_ok());
+            assert!(open(DeviceChoice::Cpu, computes, &Reporter::silent()).unwrap().is_cpu());
+        }
     }
 
     #[test]
-    fn accelerators_are_refused() {
-        let e = open(DeviceChoice::Cuda(1), &Reporter::silent()).unwrap_err();
+    fn accelerators_are_refused_where_nothing_computes_on_them() {
+        let cuda = DeviceChoice::Cuda(1);
+        let e = open(cuda, Computes::OnCpu, &Reporter::silent()).unwrap_err();
         assert_eq!(e.exit_code() as u8, 5);
         assert!(e.to_string().contains("on the CPU only"), "{e}");
+    }
+
+    /// No machine has as many.
+    #[test]
+    fn a_device_that_is_not_there_is_an_error() {
+        let cuda = DeviceChoice::Cuda(999);
+        let e = open(cuda, Computes::OnAny, &Reporter::silent()).unwrap_err();
+        assert_eq!(e.exit_code() as u8, 5);
+        assert!(e.to_string().contains("cuda:999"), "{e}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use candle_core::Device;
 use serde_json::Value;
 
-use super::device;
+use super::device::{self, Computes};
 use super::settings::Settings;
 use super::values::{DeviceChoice, Dtype};
 use crate::error::Result;
@@ -174,24 +174,21 @@ impl Context {
         self
     }
 
-    /// The device to compute on, opened at the first call.
-    ///
-    /// # Errors
-    /// Environment: the device is not part of this binary, or cannot be opened.
-    pub fn device(&self) -> Result<&Device> {
-        if let Some(device) = self.device.get() {
-            return Ok(device);
-        }
-        let device = device::open(self.device_choice, &self.report)?;
-        Ok(self.device.get_or_init(|| device))
+    /// The device to compute on: the CPU until [`Context::open_device`] has chosen.
+    pub fn device(&self) -> &Device {
+        self.device.get().unwrap_or(&Device::Cpu)
     }
 
     /// Opens the device for a command that computes in the formats `available`.
     ///
     /// # Errors
-    /// As of [`Context::device`]; usage: the number format asked for is not among them.
-    pub fn check_computing(&self, available: &[Dtype]) -> Result<()> {
-        device::check_dtype(self.dtype_choice, available, self.device()?)
+    /// Environment: the device is not part of this binary or command, or cannot be opened; usage: the
+    /// number format asked for is not among them.
+    pub fn open_device(&self, computes: Computes, available: &[Dtype]) -> Result<()> {
+        let device = device::open(self.device_choice, computes, &self.report)?;
+        device::check_dtype(self.dtype_choice, available, &device)?;
+        self.device.get_or_init(|| device);
+        Ok(())
     }
 
     /// The number format asked for, if any.

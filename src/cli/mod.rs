@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::report::ColorChoice;
 use crate::version;
 use config::{Additions, ConfigFile};
+pub use device::Computes;
 pub use global::{Context, GlobalArgs};
 pub use settings::Settings;
 use usage::Surroundings;
@@ -71,6 +72,14 @@ impl Command {
             Self::Train(_) => &[Dtype::F32, Dtype::Bf16],
             Self::Tag(_) | Self::ProfileNeurons(_) => &[Dtype::F32],
             _ => &[],
+        }
+    }
+
+    /// Where the command computes.
+    pub fn computes(&self) -> Computes {
+        match self {
+            Self::Train(_) => Computes::OnAny,
+            _ => Computes::OnCpu,
         }
     }
 }

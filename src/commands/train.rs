@@ -11,6 +11,7 @@ mod lora_args;
 mod memory;
 mod method;
 mod observer;
+mod processes;
 mod resume;
 mod scorer;
 mod task_args;
@@ -36,16 +37,16 @@ use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, FrozenType, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
-    Sampler, Session, SessionOptions, TagHead, Trainer, TrainerOptions, is_trained, read_moments,
-    trained_parameters,
+    Adam, AdamSettings, Corpus, Extras, Launch, LrSchedule, ModelSource, ParameterGroup,
+    STOP_SIGNAL, Sampler, Session, SessionOptions, TagHead, Trainer, TrainerOptions, follow,
+    is_trained, latest_checkpoint, read_moments, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
 use memory::MemoryPlan;
 use method::NewMethod;
 use observer::TrainObserver;
-use resume::{Identity, check_run, open_run};
+use resume::{Identity, check_run};
 use scorer::ValidMetrics;
 use task_args::Half;
 
@@ -56,6 +57,12 @@ const MAX_PARAMS: usize = 1 << 32;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
+    let launch = Launch::of_process();
+    let num_ranks = processes::num_ranks(args, launch)?;
+    if context.dry_run && launch.is_some_and(|l| l.rank > 0) {
+        return Ok(Outcome::Ok);
+    }
+    let mut ranks = Launch::join(launch.filter(|_| !context.dry_run))?;
     let read = |paths: &[String]| paths.iter().map(|p| Input::parse(p)).collect::<Vec<_>>();
     let (train, valid) = (read(&args.train), read(&args.valid));
     let named = train.iter().map(|i| ("--train", i)).chain(valid.iter().map(|i| ("--valid", i)));
@@ -72,7 +79,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         Some(Dtype::Bf16) => FrozenType::Bf16,
         _ => FrozenType::F32,
     };
-    let settings = args.settings(context, frozen)?;
+    let settings = args.settings(context, frozen, num_ranks)?;
     let metrics = ValidMetrics::new(args)?;
     metrics.check_best(&args.best_metric)?;
 
@@ -180,6 +187,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         valid: valid.as_ref(),
         held,
         has_logits_bias: bias.is_some(),
+        sums_ranks: num_ranks > ranks.size() && launch.is_none(),
     })?;
     if let Some(warning) = available_bytes().and_then(|n| memory.warning(n)) {
         context.report.warning(&warning);
@@ -206,14 +214,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return dry_run(args, context, &base, &plan, &trained);
     }
     context.report.note(memory.lines().swap_remove(0));
-    let (run, resumed) = open_run(args, context, &identity)?;
-    let latest = run.latest()?;
+    processes::check_equal(&mut *ranks, &identity)?;
+    let (run, resumed) = processes::open_run(&mut *ranks, args, context, &identity)?;
+    let latest = latest_checkpoint(&args.output)?;
     let from = match (&latest, &weights) {
         (Some(dir), _) if trains_base => Checkpoint::open(dir)?,
         (_, Some(_)) => Checkpoint::open(args.init_from.as_deref().unwrap_or(base.dir()))?,
         (_, None) => Checkpoint::open(base.dir())?,
     };
-    let set = ParameterSet::read(&config, &from, trained, frozen)?;
+    let mut set = ParameterSet::read(&config, &from, trained, frozen)?;
     drop(from);
     let (parents, method_sha256) = match about {
         None => (Vec::new(), None),
@@ -233,6 +242,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             head.restore(dir)?;
         }
     }
+    let device = context.device();
+    if !device.is_cpu() {
+        set.move_to(device)?;
+        let of_method = method.iter_mut().flat_map(|m| m.parameters_mut());
+        let of_head = tasks.tag_head.iter_mut().flat_map(TagHead::parameters_mut);
+        of_method.chain(of_head).try_for_each(|p| p.move_to(device))?;
+    }
     let head = tasks.tag_head.as_ref();
     let adam = AdamSettings {
         beta1: args.beta1,
@@ -243,7 +259,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let optimizer = match &latest {
         Some(dir) => read_moments(dir, adam, trained_parameters(&set, method.as_deref(), head))?,
-        None => Adam::new(adam, trained_parameters(&set, method.as_deref(), head)),
+        None => Adam::new(adam, trained_parameters(&set, method.as_deref(), head))?,
     };
     if let Some(state) = &resumed {
         sampler.restore(&state.sampler)?;
@@ -262,6 +278,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         corpus.directions.len(),
         resumed.as_ref().map_or(String::new(), |s| format!(", from step {}", s.step)),
     ));
+    if let Some(launch) = launch {
+        context.report.status(format!("{} processes train together", launch.size));
+    }
     let trainer = Trainer::new(
         model,
         set,
@@ -278,12 +297,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             label_smoothing: args.label_smoothing,
             clip_norm: (args.clip_norm > 0.0).then_some(args.clip_norm),
             grad_accum: args.grad_accum,
+            ranks: num_ranks,
             gradient_checkpointing: args.gradient_checkpointing,
             seed: context.seed,
         },
-        Extras { parts, method, tasks },
+        Extras { parts, method, tasks, ranks },
     )?;
     catch_signals()?;
+    let Some(run) = run else {
+        follow(trainer)?;
+        return Ok(Outcome::Ok);
+    };
     let mut observer = TrainObserver::new(args, context, trainer.step())?;
     let scorer = match &valid {
         Some(corpus) if !metrics.is_empty() => Some(metrics.scorer(

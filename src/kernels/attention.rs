@@ -40,12 +40,18 @@ impl Shape<'_> {
         assert!(k.len() == end(self.k_offsets) && v.len() == k.len());
         assert!(self.q_offsets.is_sorted() && self.k_offsets.is_sorted());
     }
-    /// Index of the first probability of a sentence and head, which numbers its dropout draws.
-    fn draw_start(&self, sentence: usize, head: usize, tq: usize, tk: usize) -> usize {
-        // Unique enough: sentences are spaced by the rows before them.
-        (self.q_offsets[sentence] * 1021 + self.k_offsets[sentence]) * self.heads * 7
-            + head * tq * tk
-    }
+}
+
+/// Index of the first probability of a sentence and head, which numbers its dropout draws: from the
+/// sentence's first rows and its lengths, of queries and keys.
+pub fn draw_start(
+    (q0, k0): (usize, usize),
+    (tq, tk): (usize, usize),
+    heads: usize,
+    head: usize,
+) -> usize {
+    // Unique enough: sentences are spaced by the rows before them.
+    (q0 * 1021 + k0) * heads * 7 + head * tq * tk
 }
 
 /// Scratch of one task; grows to the longest sentence it meets.
@@ -79,7 +85,7 @@ impl<'a> Part<'a> {
     fn new(shape: Shape<'a>, s: usize, h: usize) -> Self {
         let (q0, k0) = (shape.q_offsets[s], shape.k_offsets[s]);
         let (tq, tk) = (shape.q_offsets[s + 1] - q0, shape.k_offsets[s + 1] - k0);
-        let draw_start = shape.draw_start(s, h, tq, tk);
+        let draw_start = draw_start((q0, k0), (tq, tk), shape.heads, h);
         Self { shape, head_start: h * shape.head_dim(), q0, k0, tq, tk, draw_start }
     }
 
@@ -354,7 +360,8 @@ mod tests {
                     }
                     let factors: Vec<f32> = (0..heads)
                         .flat_map(|h| {
-                            let start = shape.draw_start(s, h, tq, tk);
+                            let start =
+                                draw_start((q_offsets[s], k_offsets[s]), (tq, tk), heads, h);
                             (0..tq * tk).map(move |i| shape.dropout.factor(start + i))
                         })
                         .collect();

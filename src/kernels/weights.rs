@@ -127,6 +127,9 @@ pub fn widened(t: &Tensor) -> Result<Widened<impl Deref<Target = Storage> + '_>>
     if t.dtype() != DType::BF16 {
         return Ok(Widened::Kept(values(t)?));
     }
+    if !t.device().is_cpu() {
+        return Ok(Widened::Copy(t.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?));
+    }
     let kept = stored(t)?;
     let mut v = uninit(t.elem_count());
     kept.weights().write(&mut v);

@@ -1,6 +1,6 @@
 //! The bottleneck adapter, forward: one small module for stored and generated weights alike.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::seam::{BottleneckAdapter, NormPlace};
 use crate::autograd::{Tape, Value};
@@ -34,8 +34,9 @@ impl BottleneckAdapter {
             Some((scale, shift)) => tape.layer_norm(x, scale, shift),
             None => {
                 let width = x.tensor().dims().last().copied().unwrap_or(0);
-                let one = Tensor::ones(width, DType::F32, &Device::Cpu)?;
-                let zero = Tensor::zeros(width, DType::F32, &Device::Cpu)?;
+                let device = x.tensor().device();
+                let one = Tensor::ones(width, DType::F32, device)?;
+                let zero = Tensor::zeros(width, DType::F32, device)?;
                 tape.layer_norm(x, &Value::constant(one), &Value::constant(zero))
             }
         }

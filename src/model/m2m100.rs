@@ -10,7 +10,7 @@ use super::layers::{Layer, LayerNorm, Memory, Noise};
 use super::parameters::ParameterSet;
 use super::ragged::Ragged;
 use super::seam::{DirectionParts, LayerParts};
-use crate::autograd::{Gradients, Parameter, Tape, Value};
+use crate::autograd::{Gradients, Parameter, Tape, Value, composed};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::{self, LossSums};
 use crate::kernels::storage::{uninit, values};
@@ -57,9 +57,10 @@ impl M2m100 {
         let pad = config.pad_token_id as usize;
         let rows = config.max_len() + pad + 1;
         let table = embedding::sinusoidal_positions(rows, config.d_model, pad);
+        let device = set.get(SHARED)?.tensor.device();
         Ok(Self {
             shared: set.get(SHARED)?.clone(),
-            positions: Tensor::from_vec(table, (rows, config.d_model), &Device::Cpu)?,
+            positions: Tensor::from_vec(table, (rows, config.d_model), device)?,
             encoder: (0..config.encoder_layers)
                 .map(|i| Layer::encoder(set, config, i).map(Arc::new))
                 .collect::<Result<_>>()?,
@@ -165,6 +166,12 @@ impl M2m100 {
         smoothing: f32,
     ) -> Result<TrainingLoss> {
         let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
+        let num_tokens = batch.labels.num_tokens();
+        if !h.tensor().device().is_cpu() {
+            let inputs = self.loss_inputs(h.tensor(), batch, smoothing);
+            let (sums, _) = composed::cross_entropy(&inputs, None, false)?;
+            return Ok(TrainingLoss { sums, num_tokens });
+        }
         let sums = cross_entropy::forward(&cross_entropy::Inputs {
             hidden: &values(h.tensor())?,
             weight: stored(&self.shared.tensor)?.weights(),
@@ -174,7 +181,23 @@ impl M2m100 {
             smoothing,
             width: self.config.d_model,
         });
-        Ok(TrainingLoss { sums, num_tokens: batch.labels.num_tokens() })
+        Ok(TrainingLoss { sums, num_tokens })
+    }
+
+    fn loss_inputs<'a>(
+        &'a self,
+        hidden: &'a Tensor,
+        batch: Teacher<'a>,
+        smoothing: f32,
+    ) -> composed::CrossEntropy<'a> {
+        composed::CrossEntropy {
+            hidden,
+            weight: &self.shared.tensor,
+            bias: self.final_logits_bias.as_deref(),
+            labels: &batch.labels.ids,
+            weights: batch.weights,
+            smoothing,
+        }
     }
 
     /// The loss, its gradients times `scale` added to `gradients`. `tape` may hold what `parts`
@@ -191,6 +214,16 @@ impl M2m100 {
         gradients: &mut Gradients,
     ) -> Result<TrainingLoss> {
         let h = self.hidden(&tape, noise, batch, parts)?;
+        if !tape.has_kernels(&h) {
+            let inputs = self.loss_inputs(h.tensor(), batch, smoothing);
+            let of_weight = self.shared.is_trainable();
+            let (sums, found) = composed::cross_entropy(&inputs, Some(scale), of_weight)?;
+            let found = found.ok_or_else(|| Error::bug("a loss without gradients"))?;
+            let to_weight = found.weight.map(|g| (self.shared.value(), g));
+            let seeds = [(h, found.hidden)].into_iter().chain(to_weight).collect();
+            tape.backward(seeds, gradients)?;
+            return Ok(TrainingLoss { sums, num_tokens: batch.labels.num_tokens() });
+        }
         let dims = h.tensor().dims().to_vec();
         let mut dh = uninit(h.tensor().elem_count());
         let sums = {

@@ -107,6 +107,11 @@ impl ParameterSet {
         Ok(self)
     }
 
+    /// Brings all of them to a device.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        self.parameters.values_mut().try_for_each(|p| p.move_to(device))
+    }
+
     pub fn get(&self, name: &str) -> Result<&Parameter> {
         self.parameters
             .get(name)

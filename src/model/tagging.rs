@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::layers::Noise;
 use super::m2m100::M2m100;
@@ -80,7 +80,7 @@ impl M2m100 {
         let dims = logits.tensor().dims().to_vec();
         let mut z = values(logits.tensor())?.to_vec();
         let loss = softmax_loss(&mut z, &labels, Some(scale));
-        let seed = Tensor::from_vec(z, dims, &Device::Cpu)?;
+        let seed = Tensor::from_vec(z, dims, logits.tensor().device())?;
         tape.backward(vec![(logits, seed)], gradients)?;
         Ok(loss)
     }
@@ -178,6 +178,7 @@ mod tests {
     use crate::kernels::storage::change;
     use crate::model::initialise::{InitMethod, initial_values};
     use crate::model::{ModelConfig, ParameterSet};
+    use candle_core::Device;
 
     const TAGS: usize = 3;
     const X: u16 = IGNORED;

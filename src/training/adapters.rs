@@ -53,6 +53,10 @@ impl TrainedParts for AdapterTraining {
         Box::new(self.set.parameters())
     }
 
+    fn parameters_mut(&mut self) -> Box<dyn Iterator<Item = &mut Parameter> + '_> {
+        Box::new(self.set.parameters_mut())
+    }
+
     fn add_parts(
         &self,
         _tape: &Tape,

@@ -52,6 +52,10 @@ impl TrainedParts for HyperTraining {
         Box::new(self.network.parameters().filter(|p| p.is_trainable()))
     }
 
+    fn parameters_mut(&mut self) -> Box<dyn Iterator<Item = &mut Parameter> + '_> {
+        Box::new(self.network.parameters_mut())
+    }
+
     fn add_parts(
         &self,
         tape: &Tape,

@@ -114,6 +114,14 @@ impl TrainedParts for LoraTraining {
         Box::new(self.trained())
     }
 
+    fn parameters_mut(&mut self) -> Box<dyn Iterator<Item = &mut Parameter> + '_> {
+        Box::new(
+            self.set
+                .parameters_mut()
+                .chain(self.gates.iter_mut().flat_map(|g| g.logits.values_mut())),
+        )
+    }
+
     fn add_parts(
         &self,
         tape: &Tape,

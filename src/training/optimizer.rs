@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::autograd::{Gradients, Parameter};
 use crate::error::{Error, Result};
 use crate::kernels::adam;
-use crate::kernels::storage::{change, values};
+use crate::kernels::storage::{change3, replace, values};
+use candle_core::{DType, Tensor};
 
 /// What does not change from step to step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,11 +19,11 @@ pub struct AdamSettings {
     pub decoupled: bool,
 }
 
-/// First and second moments of one parameter.
-#[derive(Clone, Debug, PartialEq)]
+/// First and second moments of one parameter, of its shape and on its device.
+#[derive(Clone, Debug)]
 pub struct Moments {
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+    pub first: Tensor,
+    pub second: Tensor,
     /// Updates the parameter has had: as in PyTorch, one without a gradient is passed over, and
     /// the bias of its moments is corrected by its own count. Parts of a language rest while
     /// others train.
@@ -41,15 +42,15 @@ impl Adam {
     pub fn new<'a>(
         settings: AdamSettings,
         trainable: impl IntoIterator<Item = &'a Parameter>,
-    ) -> Self {
+    ) -> Result<Self> {
         let moments = trainable
             .into_iter()
             .map(|p| {
-                let n = p.tensor.elem_count();
-                Moments { first: vec![0.0; n], second: vec![0.0; n], step: 0 }
+                let zeros = || Tensor::zeros(p.tensor.shape(), DType::F32, p.tensor.device());
+                Ok(Moments { first: zeros()?, second: zeros()?, step: 0 })
             })
-            .collect();
-        Self { settings, moments, step: 0 }
+            .collect::<Result<_>>()?;
+        Ok(Self { settings, moments, step: 0 })
     }
 
     /// State read back from a checkpoint; moments in slot order.
@@ -66,10 +67,18 @@ impl Adam {
     /// The norm of all gradients together, before scaling.
     pub fn gradient_norm(gradients: &Gradients) -> Result<f64> {
         let mut sum = 0.0;
-        for slot in 0..gradients.len() {
-            if let Some(g) = gradients.get(slot) {
+        // Sums on another device come over together.
+        let mut elsewhere = Vec::new();
+        for g in (0..gradients.len()).filter_map(|slot| gradients.get(slot)) {
+            if g.device().is_cpu() {
                 sum += adam::sum_of_squares(&values(g)?);
+            } else {
+                elsewhere.push(g.sqr()?.sum_all()?);
             }
+        }
+        if !elsewhere.is_empty() {
+            let sums = Tensor::stack(&elsewhere, 0)?.to_vec1::<f32>()?;
+            sum += sums.into_iter().map(f64::from).sum::<f64>();
         }
         Ok(sum.sqrt())
     }
@@ -98,15 +107,76 @@ impl Adam {
         for p in trainable {
             let slot = p.slot.ok_or_else(|| Error::bug("update of a frozen parameter"))?;
             if let Some(g) = gradients.get(slot) {
-                let g = values(g)?;
                 let m = &mut self.moments[slot];
                 m.step += 1;
                 let step = adam::Step { step: m.step, ..settings };
-                change(&p.tensor, |w| {
-                    adam::update(w, &mut m.first, &mut m.second, &g, &step);
-                })?;
+                if p.tensor.device().is_cpu() {
+                    let g = values(g)?;
+                    change3([&p.tensor, &m.first, &m.second], |w, first, second| {
+                        adam::update(w, first, second, &g, &step);
+                    })?;
+                } else {
+                    composed_update(&p.tensor, m, g, &step)?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// [`adam::update`] put together from operations of the tensor library, on any device.
+fn composed_update(w: &Tensor, m: &mut Moments, g: &Tensor, s: &adam::Step) -> Result<()> {
+    let of = f64::from;
+    let (b1, b2) = (of(s.beta1), of(s.beta2));
+    let mut g = (g * of(s.grad_scale))?;
+    if !s.decoupled && s.weight_decay != 0.0 {
+        g = (g + (w * of(s.weight_decay))?)?;
+    }
+    m.first = ((&m.first * b1)? + (&g * (1.0 - b1))?)?;
+    m.second = ((&m.second * b2)? + (g.sqr()? * (1.0 - b2))?)?;
+    let t = s.step as i32;
+    let root = (&m.second * (1.0 / (1.0 - b2.powi(t))))?.sqrt()?;
+    let change = (&m.first / (root + of(s.eps))?)?;
+    let shrink = if s.decoupled { 1.0 - of(s.lr) * of(s.weight_decay) } else { 1.0 };
+    replace(w, &((w * shrink)? - (change * (of(s.lr) / (1.0 - b1.powi(t))))?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn composed_is_what_the_kernel_does() {
+        for decoupled in [false, true] {
+            let start = [0.5f32, -2.0, 0.0, 1e-3];
+            let tensor = |v: &[f32]| Tensor::from_slice(v, v.len(), &Device::Cpu).unwrap();
+            let (w, mut m) = (
+                tensor(&start),
+                Moments { first: tensor(&[0.0; 4]), second: tensor(&[0.0; 4]), step: 0 },
+            );
+            let (mut kw, mut km, mut kv) = (start, [0f32; 4], [0f32; 4]);
+            for step in 1..=4u64 {
+                let g = [0.3 * step as f32, -0.1, 1e-4, 7.0];
+                let s = adam::Step {
+                    lr: 0.01,
+                    beta1: 0.9,
+                    beta2: 0.98,
+                    eps: 1e-6,
+                    weight_decay: 0.1,
+                    decoupled,
+                    grad_scale: 0.5,
+                    step,
+                };
+                composed_update(&w, &mut m, &tensor(&g), &s).unwrap();
+                adam::update(&mut kw, &mut km, &mut kv, &g, &s);
+            }
+            let pairs = [(&w, kw), (&m.first, km), (&m.second, kv)];
+            for (t, k) in pairs {
+                for (a, b) in values(t).unwrap().iter().zip(k) {
+                    assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{a} {b}");
+                }
+            }
+        }
     }
 }

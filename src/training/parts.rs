@@ -21,6 +21,9 @@ pub trait TrainedParts {
     /// All trained parameters in slot order.
     fn parameters(&self) -> Box<dyn Iterator<Item = &Parameter> + '_>;
 
+    /// All parameters, those that are not trained too.
+    fn parameters_mut(&mut self) -> Box<dyn Iterator<Item = &mut Parameter> + '_>;
+
     /// Adds what the layers do differently to `parts`; operations that lead there go on `tape`.
     fn add_parts(
         &self,

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +24,7 @@ use crate::formats::provenance::{Provenance, file_sha256, hex};
 use crate::formats::safetensors::{self, Data, Entry, TensorFile};
 use crate::formats::{hf, hypernet, peft};
 use crate::io::{AtomicDir, LockFile, write_bytes};
+use crate::kernels::storage::values;
 use crate::model::ParameterSet;
 use crate::records::TrainingRecord;
 use crate::text::Convention;
@@ -340,6 +342,12 @@ fn write_moments<'a>(
 ) -> Result<()> {
     let trained: Vec<(&Parameter, &Moments)> =
         trained.filter_map(|p| Some((p, optimizer.moments(p.slot?)))).collect();
+    let mut held = Vec::with_capacity(2 * trained.len());
+    for (p, m) in &trained {
+        for (kind, tensor) in [("exp_avg", &m.first), ("exp_avg_sq", &m.second)] {
+            held.push((format!("{}.{kind}", p.name), tensor.dims(), values(tensor)?));
+        }
+    }
     let mut entries: BTreeMap<String, Entry<'_>> = BTreeMap::new();
     for (p, m) in &trained {
         // Nearly always all parameters have had every update.
@@ -347,10 +355,10 @@ fn write_moments<'a>(
             let data = Data::U64(std::slice::from_ref(&m.step));
             entries.insert(format!("{}.step", p.name), Entry { shape: vec![1], data });
         }
-        for (kind, data) in [("exp_avg", &m.first), ("exp_avg_sq", &m.second)] {
-            let entry = Entry { shape: p.tensor.dims().to_vec(), data: Data::F32(data) };
-            entries.insert(format!("{}.{kind}", p.name), entry);
-        }
+    }
+    for (name, dims, data) in &held {
+        let entry = Entry { shape: dims.to_vec(), data: Data::F32(data) };
+        entries.insert(name.clone(), entry);
     }
     let mut metadata = provenance.metadata("optimizer");
     metadata.insert("step".into(), optimizer.step().to_string());
@@ -371,7 +379,10 @@ pub fn read_moments<'a>(
         .ok_or_else(|| Error::artifact("optimizer state has no step").at(file.path()))?;
     let moments = trainable
         .map(|p| {
-            let read = |kind| file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()));
+            let read = |kind| -> Result<Tensor> {
+                let v = file.f32_values(&format!("{}.{kind}", p.name), Some(p.tensor.dims()))?;
+                Ok(Tensor::from_vec(v, p.tensor.shape(), p.tensor.device())?)
+            };
             let own = format!("{}.step", p.name);
             let own = match file.contains(&own) {
                 true => read_count(&file, &own)?,

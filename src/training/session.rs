@@ -144,15 +144,20 @@ impl Session<'_> {
             if let Some(reason) = self.finished(&p) {
                 break reason;
             }
-            let signal = STOP_SIGNAL.load(Ordering::Relaxed);
-            if signal != 0 {
+            let agreed = self.trainer.agree(false, STOP_SIGNAL.load(Ordering::Relaxed));
+            let stopped = match agreed {
+                Ok((_, 0)) => None,
+                Ok((_, signal)) => {
+                    self.trainer.part();
+                    Some(stopped(signal, self.trainer.step()))
+                }
+                Err(e) => Some(e),
+            };
+            if let Some(e) = stopped {
                 self.save(&mut p, observer)?;
-                return Err(Error::new(
-                    ErrorKind::Stopped(signal),
-                    format!("stopped by signal at step {}", self.trainer.step()),
-                )
-                .at(self.run.path())
-                .hint("a checkpoint was saved; the same command continues the run"));
+                return Err(e
+                    .at(self.run.path())
+                    .hint("a checkpoint was saved; the same command continues the run"));
             }
             let position = self.trainer.sampler.state();
             let plans = self.trainer.draw();
@@ -161,7 +166,7 @@ impl Session<'_> {
             }
             let report = match self.trainer.update(&plans) {
                 Ok(r) => r,
-                Err(e) if e.kind() == ErrorKind::Data => {
+                Err(e) if matches!(e.kind(), ErrorKind::Data | ErrorKind::Stopped(_)) => {
                     // Parameters are those of before the step; so must the data position be.
                     self.trainer.sampler.restore(&position)?;
                     self.save(&mut p, observer)?;
@@ -208,6 +213,8 @@ impl Session<'_> {
                 window_start += paused.elapsed();
             }
         };
+        self.trainer.agree(true, 0)?;
+        self.trainer.part();
         if p.last_validated != self.trainer.step() {
             self.validate(&mut p, observer)?;
         }
@@ -484,6 +491,27 @@ impl Session<'_> {
         self.emit(&record, observer)?;
         Ok(best)
     }
+}
+
+/// What ranks other than the first do: the same updates, until the first says that the run is over.
+/// They write nothing.
+///
+/// # Errors
+/// Those of an update; stopped: a rank has had a signal.
+pub fn follow(mut trainer: Trainer) -> Result<()> {
+    loop {
+        let (is_over, signal) = trainer.agree(false, STOP_SIGNAL.load(Ordering::Relaxed))?;
+        if is_over || signal != 0 {
+            trainer.part();
+            return if is_over { Ok(()) } else { Err(stopped(signal, trainer.step())) };
+        }
+        let plans = trainer.draw();
+        trainer.update(&plans)?;
+    }
+}
+
+fn stopped(signal: i32, step: u64) -> Error {
+    Error::new(ErrorKind::Stopped(signal), format!("stopped by signal at step {step}"))
 }
 
 fn lower_is_better(metric: &str) -> bool {

@@ -9,6 +9,7 @@ use super::corpus::Corpus;
 use super::noise::NoiseSettings;
 use super::optimizer::Adam;
 use super::parts::TrainedParts;
+use super::ranks::{Alone, Ranks, sum_over};
 use super::sampler::{BatchPlan, Sampler};
 use super::schedule::LrSchedule;
 use super::tagging::TagHead;
@@ -27,8 +28,11 @@ pub struct TrainerOptions {
     pub label_smoothing: f32,
     /// Largest norm of all gradients together; none means no clipping.
     pub clip_norm: Option<f64>,
-    /// Batches of one update.
+    /// Batches of one rank in one update.
     pub grad_accum: usize,
+    /// Ranks of one update, whose gradients are summed apart: as many as there are processes, or
+    /// one process runs them in turn, to the same bits.
+    pub ranks: usize,
     /// Keep the input of each layer alone and compute the layer again in the backward pass.
     pub gradient_checkpointing: bool,
     pub seed: u64,
@@ -61,13 +65,21 @@ pub struct Tasks {
 }
 
 /// What a run has beside model, data and optimizer.
-#[derive(Default)]
 pub struct Extras {
     /// What each direction does differently and no update changes: the masks.
     pub parts: BTreeMap<Direction, DirectionParts>,
     /// What a method trains beside the model, or with it.
     pub method: Option<Box<dyn TrainedParts>>,
     pub tasks: Tasks,
+    /// The processes that train together.
+    pub ranks: Box<dyn Ranks>,
+}
+
+impl Default for Extras {
+    fn default() -> Self {
+        let (parts, method, tasks) = Default::default();
+        Self { parts, method, tasks, ranks: Box::new(Alone) }
+    }
 }
 
 /// Model, data and optimizer of a run; what each direction does differently.
@@ -80,7 +92,10 @@ pub struct Trainer {
     /// What a method trains beside the model, or with it.
     pub method: Option<Box<dyn TrainedParts>>,
     pub tasks: Tasks,
+    pub ranks: Box<dyn Ranks>,
     gradients: Gradients,
+    /// Where gradients of several ranks are summed, when this process runs them all.
+    sums: Option<Gradients>,
     /// What no update changes: the masks.
     parts: BTreeMap<Direction, DirectionParts>,
 }
@@ -105,13 +120,30 @@ impl Trainer {
         options: TrainerOptions,
         extras: Extras,
     ) -> Result<Self> {
-        let Extras { parts, method, tasks } = extras;
-        let gradients =
-            Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()))?;
+        let Extras { parts, method, tasks, ranks } = extras;
+        let buffers =
+            || Gradients::new(trained_parameters(&set, method.as_deref(), tasks.tag_head.as_ref()));
+        let gradients = buffers()?;
         if gradients.is_empty() {
             return Err(Error::bug("a trainer without a trainable parameter"));
         }
-        Ok(Self { model, set, optimizer, sampler, options, method, tasks, gradients, parts })
+        if ranks.size() != 1 && ranks.size() != options.ranks {
+            return Err(Error::bug("ranks of an update are neither one process nor all"));
+        }
+        let sums = (options.ranks > ranks.size()).then(buffers).transpose()?;
+        Ok(Self {
+            model,
+            set,
+            optimizer,
+            sampler,
+            options,
+            method,
+            tasks,
+            ranks,
+            gradients,
+            sums,
+            parts,
+        })
     }
 
     /// Updates made so far.
@@ -147,9 +179,31 @@ impl Trainer {
         trained_parameters(&self.set, self.method.as_deref(), self.tasks.tag_head.as_ref())
     }
 
-    /// The batches of the next update.
+    /// The batches of the next update, of all ranks: those of the first come first.
     pub fn draw(&mut self) -> Vec<BatchPlan> {
-        (0..self.options.grad_accum).map(|_| self.sampler.next_batch()).collect()
+        let batches = self.options.grad_accum * self.options.ranks;
+        (0..batches).map(|_| self.sampler.next_batch()).collect()
+    }
+
+    /// What the first rank says and the signal that any rank has had.
+    ///
+    /// # Errors
+    /// As of [`Ranks::gather`].
+    pub(super) fn agree(&mut self, is_over: bool, signal: i32) -> Result<(bool, i32)> {
+        let told = self.ranks.gather(&[u64::from(is_over), signal as u64])?;
+        let (told, _) = told.as_chunks::<2>();
+        let signal = told.iter().map(|[_, signal]| *signal as i32).max().unwrap_or(0);
+        Ok((told.first().is_some_and(|[is_over, _]| *is_over == 1), signal))
+    }
+    /// Goes on alone, when all ranks have come to the same end.
+    pub(super) fn part(&mut self) {
+        std::mem::replace(&mut self.ranks, Box::new(Alone)).finish();
+    }
+
+    /// Those of the drawn batches that this process runs.
+    fn own_batches(&self, all: usize) -> std::ops::Range<usize> {
+        let each = all / self.ranks.size();
+        self.ranks.rank() * each..(self.ranks.rank() + 1) * each
     }
 
     /// The loss of one batch; its gradients times `scale` are added to the buffers.
@@ -179,52 +233,56 @@ impl Trainer {
         Ok(TrainingLoss { sums, num_tokens: loss.words })
     }
 
-    /// One update from the given batches. When loss or gradient is not finite, nothing is
-    /// changed (but what the schedule of pruning said) and the error names the sentences.
+    /// One update from the given batches, those of all ranks. When loss or gradient is not finite,
+    /// nothing is changed (but what the schedule of pruning said) and the error names the
+    /// sentences; all ranks return it.
     pub fn update(&mut self, plans: &[BatchPlan]) -> Result<StepReport> {
         let corpus: Arc<Corpus> = self.sampler.corpus().clone();
         let step = self.step() + 1;
         let lr = self.options.schedule.at(step);
-        let mut report = StepReport { step, lr, ..Default::default() };
-        let batches: Vec<Batch> = plans
-            .iter()
-            .enumerate()
-            .map(|(i, p)| {
+        let own = self.own_batches(plans.len());
+        let batches: Vec<(usize, Batch)> = own
+            .clone()
+            .map(|i| {
                 let noise = self.tasks.noise.as_ref().map(|(settings, mask_id)| BatchNoise {
                     settings,
                     mask_id: *mask_id,
                     key: batch_key(self.options.seed, "noise", step, i as u64),
                 });
-                build_batch(&corpus, &corpus.directions[p.direction], &p.examples, noise)
+                let lane = &corpus.directions[plans[i].direction];
+                (i, build_batch(&corpus, lane, &plans[i].examples, noise))
             })
             .collect();
-        report.weight = batches.iter().map(Batch::weight).sum();
+        let weights: Vec<u64> = batches.iter().map(|(_, b)| b.weight().to_bits()).collect();
+        let weights = self.ranks.gather(&weights)?;
+        let weights: Vec<f64> = weights.into_iter().map(f64::from_bits).collect();
+        let weight: f64 = weights.iter().sum();
         // Sentences of weight 0 only: an update that changes nothing but the moments.
-        let scale = if report.weight > 0.0 { (1.0 / report.weight) as f32 } else { 0.0 };
-        self.gradients.clear();
+        let scale = if weight > 0.0 { (1.0 / weight) as f32 } else { 0.0 };
+        let mut pruned = None;
         if let Some(method) = &mut self.method {
-            report.pruned = method.begin_step(step)?;
+            pruned = method.begin_step(step)?;
         }
-        for (i, (plan, batch)) in plans.iter().zip(&batches).enumerate() {
-            let lane = &corpus.directions[plan.direction];
-            let noise = Noise::new(batch_key(self.options.seed, "dropout", step, i as u64));
-            let tape = match self.options.gradient_checkpointing {
-                true => Tape::checkpointing(),
-                false => Tape::recording(),
-            };
-            let parts = self.parts_on(&tape, &noise, lane.task, &lane.direction)?;
-            let loss = self.add_gradients(tape, batch, &parts, &noise, scale)?;
-            if !loss.sums.loss.is_finite() {
+        let own = self.add_batches(plans, &batches, scale, step)?;
+        drop(batches);
+        let told = self.ranks.gather(&own)?;
+        let (told, _) = told.as_chunks::<3>();
+        let mut report = StepReport { step, lr, weight, pruned, ..Default::default() };
+        for ((plan, weight), told) in plans.iter().zip(weights).zip(told) {
+            let [loss, nll, tokens] = *told;
+            let (loss, nll) = (f64::from_bits(loss), f64::from_bits(nll));
+            if !loss.is_finite() {
                 return Err(not_finite("loss", step, &corpus, std::slice::from_ref(plan)));
             }
-            report.sums.loss += loss.sums.loss;
-            report.sums.nll += loss.sums.nll;
-            report.tokens += loss.num_tokens;
+            report.sums.loss += loss;
+            report.sums.nll += nll;
+            report.tokens += tokens as usize;
             report.sentences += plan.examples.len();
-            let pair = report.by_pair.entry(lane.name()).or_default();
-            pair.0 += loss.sums.nll;
-            pair.1 += batch.weight();
+            let pair = report.by_pair.entry(corpus.directions[plan.direction].name()).or_default();
+            pair.0 += nll;
+            pair.1 += weight;
         }
+        sum_over(&mut *self.ranks, &mut self.gradients)?;
         if let Some(method) = &self.method {
             method.mask_gradients(&mut self.gradients)?;
         }
@@ -244,6 +302,49 @@ impl Trainer {
             method.end_step(&self.gradients)?;
         }
         Ok(report)
+    }
+
+    /// Runs batches, numbered among `plans`; their gradients times `scale` are left in the
+    /// buffers. Returns loss, nll and tokens of each, the sums as bits. After a loss that is not
+    /// finite, the others are left out.
+    fn add_batches(
+        &mut self,
+        plans: &[BatchPlan],
+        batches: &[(usize, Batch)],
+        scale: f32,
+        step: u64,
+    ) -> Result<Vec<u64>> {
+        let corpus: Arc<Corpus> = self.sampler.corpus().clone();
+        let mut told = Vec::with_capacity(3 * batches.len());
+        if let Some(sums) = &mut self.sums {
+            sums.clear();
+        }
+        for of_rank in batches.chunks(self.options.grad_accum) {
+            self.gradients.clear();
+            for (i, batch) in of_rank {
+                let lane = &corpus.directions[plans[*i].direction];
+                let noise = Noise::new(batch_key(self.options.seed, "dropout", step, *i as u64));
+                let tape = match self.options.gradient_checkpointing {
+                    true => Tape::checkpointing(),
+                    false => Tape::recording(),
+                };
+                let parts = self.parts_on(&tape, &noise, lane.task, &lane.direction)?;
+                let loss = self.add_gradients(tape, batch, &parts, &noise, scale)?;
+                let LossSums { loss: sum, nll } = loss.sums;
+                told.extend([sum.to_bits(), nll.to_bits(), loss.num_tokens as u64]);
+                if !sum.is_finite() {
+                    told.resize(3 * batches.len(), 0);
+                    return Ok(told);
+                }
+            }
+            if let Some(sums) = &mut self.sums {
+                sums.add(&self.gradients)?;
+            }
+        }
+        if let Some(sums) = &mut self.sums {
+            std::mem::swap(sums, &mut self.gradients);
+        }
+        Ok(told)
     }
 }
 

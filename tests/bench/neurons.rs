@@ -77,7 +77,7 @@ fn train(shape: &str, tokens: usize) -> Outcome {
     let mut gradients = Gradients::new(set.iter())?;
     let settings =
         AdamSettings { beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay: 0.0, decoupled: false };
-    let mut adam = Adam::new(settings, set.trainable());
+    let mut adam = Adam::new(settings, set.trainable())?;
     let src = shapes::sentences(&config, tokens, LEN, "sources");
     let labels = shapes::sentences(&config, tokens, LEN, "targets");
     let all: Vec<DirectionParts> = DENSITIES.iter().map(|&q| parts(&config, q)).collect();

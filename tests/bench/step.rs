@@ -140,7 +140,7 @@ impl Bench {
         };
         Ok(Self {
             model: M2m100::new(&config, &set, None)?,
-            adam: Adam::new(settings, trained()),
+            adam: Adam::new(settings, trained())?,
             gradients: Gradients::new(trained())?,
             src: shapes::sentences(&config, tokens, LEN, "sources"),
             labels: shapes::sentences(&config, tokens, LEN, "targets"),

@@ -3,7 +3,7 @@
 
     python tests/bench/text_peers.py target/release/isogloss MODEL --src-lang en --tgt-lang de --input lines.txt
 
-MODEL is of the M2M-100 kind with a `tokenizer.json`. isogloss is measured as a whole program: start, loading,
+MODEL is of the M2M-100 kind with a `tokenizer.json`, or a training run (its best checkpoint, else its last). isogloss is measured as a whole program: start, loading,
 tokenizing, searching, writing. CTranslate2 is measured from text to text with the model loaded: the same tokenizer
 (the `tokenizers` library), `translate_batch` over all lines, which sorts them by length, with a batch of
 --batches sentences, once with one thread for each of two batches and once with all threads in one; the faster
@@ -24,6 +24,16 @@ import time
 from serving import BOUND
 
 LIMIT = 128
+
+
+def checkpoint(path):
+    """The model directory: a run names one of its checkpoints."""
+    for pointer in ["best", "latest"]:
+        file = os.path.join(path, pointer)
+        if os.path.exists(file):
+            with open(file) as f:
+                return os.path.join(path, "checkpoints", f.read().split()[0])
+    return path
 
 
 def convert(model, to):
@@ -93,6 +103,7 @@ def main():
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--threads", type=int, default=os.cpu_count())
     a = ap.parse_args()
+    a.model = checkpoint(a.model)
     with open(a.input, encoding="utf-8") as f:
         lines = [line.rstrip("\n") for line in f][:a.lines]
     text = "".join(line + "\n" for line in lines).encode()

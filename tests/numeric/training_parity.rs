@@ -271,7 +271,7 @@ fn ten_optimizer_steps_equal_the_reference() {
                 weight_decay: setting("weight_decay"),
                 decoupled: optimizer == "adamw",
             };
-            let mut adam = Adam::new(adam, m.set.trainable());
+            let mut adam = Adam::new(adam, m.set.trainable()).unwrap();
             let schedule = LrSchedule {
                 kind: ScheduleKind::InverseSqrt,
                 lr: setting("lr"),

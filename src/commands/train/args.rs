@@ -126,9 +126,14 @@ pub struct Args {
     /// Tokens of a batch (the longer side counts)
     #[arg(long, value_name = "N", default_value_t = 4096, help_heading = "Batches")]
     pub batch_tokens: usize,
-    /// Batches of one update; each holds one direction
+    /// Batches of one update; each holds one direction. Of several ranks, each has as many
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Batches")]
     pub grad_accum: usize,
+    /// Ranks that share an update, each with batches of its own: one process runs them in turn, and
+    /// `mpirun -np N` has one process for each, with the same result to the bit [default: as many as
+    /// processes were started]
+    #[arg(long, value_name = "N", help_heading = "Batches")]
+    pub ranks: Option<usize>,
     /// Keep the input of each layer alone and compute the layer again in the backward pass: much
     /// less memory, about a third more time, the same result to the bit
     #[arg(long, help_heading = "Batches")]
@@ -249,7 +254,12 @@ pub struct Args {
 
 impl Args {
     /// The settings that are kept with the run.
-    pub(super) fn settings(&self, context: &Context, frozen: FrozenType) -> Result<Settings> {
+    pub(super) fn settings(
+        &self,
+        context: &Context,
+        frozen: FrozenType,
+        ranks: usize,
+    ) -> Result<Settings> {
         let value = serde_json::to_value(self)
             .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
         let mut settings: Settings = match value {
@@ -277,6 +287,11 @@ impl Args {
         settings.remove("foreign_masks");
         if let Some(every) = self.lora.period(self) {
             settings.insert("prune_every".into(), every.into());
+        }
+        // One is what runs had before there were ranks.
+        settings.remove("ranks");
+        if ranks > 1 {
+            settings.insert("ranks".into(), ranks.into());
         }
         settings.insert("seed".into(), context.seed.into());
         if frozen == FrozenType::Bf16 {
@@ -308,6 +323,7 @@ impl Args {
         self.pairs.check()?;
         positive("--batch-tokens", self.batch_tokens > 0, "at least 1")?;
         positive("--grad-accum", self.grad_accum > 0, "at least 1")?;
+        positive("--ranks", self.ranks != Some(0), "at least 1")?;
         positive("--valid-every", self.valid_every > 0, "at least 1")?;
         positive("--save-every", self.save_every > 0, "at least 1")?;
         positive("--log-every", self.log_every > 0, "at least 1")?;

@@ -25,6 +25,8 @@ pub struct Inputs<'a> {
     /// Bytes the process had before anything of the model was read: program, tokenizer, text.
     pub held: u64,
     pub has_logits_bias: bool,
+    /// Whether this process runs several ranks in turn.
+    pub sums_ranks: bool,
 }
 
 /// Bytes by part. All of `fixed` are there all the time; of `stages` one after another.
@@ -65,13 +67,16 @@ impl MemoryPlan {
             FrozenType::F32 => "f32",
             FrozenType::Bf16 => "bf16",
         };
-        let fixed = vec![
+        let mut fixed = vec![
             ("program, tokenizer and text".to_string(), i.held),
             (format!("frozen weights in {kept_in}"), frozen),
             ("trained weights in f32".into(), trained),
             ("their gradients".into(), trained),
             ("their moments".into(), 2 * trained),
         ];
+        if i.sums_ranks {
+            fixed.push(("gradients of one rank".into(), trained));
+        }
 
         let (training, tokens) = largest(i, &footprint, i.sampler)?;
         let mut stages = vec![(

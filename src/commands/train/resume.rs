@@ -21,6 +21,17 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
+    /// All of it in words.
+    pub fn text(&self) -> Result<String> {
+        let settings = serde_json::to_string(self.settings)
+            .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
+        let sha256s = [self.valid_sha256, self.masks_sha256, self.method_sha256];
+        Ok(format!(
+            "{settings} {} {} {} {sha256s:?}",
+            self.data_sha256, self.base_sha256, self.config_sha256
+        ))
+    }
+
     /// Each difference from a state, as `what: old -> new`.
     fn differences(&self, state: &RunState) -> Vec<String> {
         let mut changed = differences(&state.settings, self.settings);

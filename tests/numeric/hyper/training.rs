@@ -134,7 +134,7 @@ fn trainer(
     let adam =
         AdamSettings { beta1: 0.9, beta2: 0.98, eps: 1e-9, weight_decay: 0.0, decoupled: false };
     let all = trained_parameters(&set, Some(&*method), tag_head.as_ref());
-    let optimizer = Adam::new(adam, all);
+    let optimizer = Adam::new(adam, all).unwrap();
     let settings = SamplerSettings { batch_tokens: 30, temperature: 5.0, seed: 4 };
     let options = TrainerOptions {
         schedule: LrSchedule {
@@ -148,6 +148,7 @@ fn trainer(
         clip_norm: Some(1.0),
         gradient_checkpointing: false,
         grad_accum: 1,
+        ranks: 1,
         seed: 6,
     };
     let lanes = corpus.directions.iter().map(|lane| lane.direction.clone());
@@ -155,7 +156,7 @@ fn trainer(
     let noise = Some((NoiseSettings::default(), 3));
     let sampler = Sampler::new(corpus.clone(), settings);
     let tasks = Tasks { noise, tag_head };
-    let extras = Extras { parts, method: Some(method), tasks };
+    let extras = Extras { parts, method: Some(method), tasks, ..Extras::default() };
     Trainer::new(model, set, optimizer, sampler, options, extras).unwrap()
 }
 

@@ -1,0 +1,152 @@
+//! The operations put together from those of the tensor library, for devices the kernels do not know.
+//!
+//! Each is what its namesake in `ops.rs` computes, in another order of sums. They take tensors
+//! wherever these lie, so that on the CPU a test holds them against the kernels.
+
+mod attention;
+mod feed_forward;
+mod linear;
+mod loss;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::gradients::{Backward, Incoming};
+use super::tape::{Source, Tape, Value};
+use crate::error::{Error, Result};
+use crate::kernels::dropout::{self, Dropout};
+use crate::kernels::layer_norm::EPS;
+use crate::kernels::storage::values;
+
+pub(super) use attention::attention;
+pub(super) use feed_forward::{keep_rows, masked_feed_forward};
+pub(super) use linear::{linear, low_rank_linear, softmax};
+pub use loss::{CrossEntropy, cross_entropy};
+pub(super) use rows::{concat_rows, gather_rows, row};
+
+/// The values as f32; the same tensor when they are that already.
+fn wide(t: &Tensor) -> Result<Tensor> {
+    Ok(t.to_dtype(DType::F32)?)
+}
+
+/// Indices on a device.
+fn indices(ids: &[u32], device: &Device) -> Result<Tensor> {
+    Ok(Tensor::from_slice(ids, ids.len(), device)?)
+}
+
+/// 1 where a value is above zero, else 0.
+fn is_positive(t: &Tensor) -> Result<Tensor> {
+    Ok(t.gt(0.0)?.to_dtype(DType::F32)?)
+}
+
+/// `x` through the mask of a draw, or a gradient through it.
+fn thinned(x: &Tensor, d: Dropout) -> Result<Tensor> {
+    if d.is_none() {
+        return Ok(x.clone());
+    }
+    let x = x.contiguous()?;
+    match x.device() {
+        Device::Cpu => {
+            Ok(Tensor::from_vec(dropout::apply(&values(&x)?, d), x.dims(), &Device::Cpu)?)
+        }
+        // Drawn on the host; the numbers are the same on all devices.
+        device => {
+            let ones = vec![1f32; x.elem_count()];
+            let factors = Tensor::from_vec(dropout::apply(&ones, d), x.dims(), device)?;
+            Ok((x * factors)?)
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// Adds what `gradient` computes, where anything takes it.
+    fn give(&mut self, to: Source, gradient: impl FnOnce() -> Result<Tensor>) -> Result<()> {
+        match to {
+            Source::Constant => Ok(()),
+            _ => self.add_owned(to, gradient()?.contiguous()?),
+        }
+    }
+}
+
+pub(super) fn embed(
+    tape: &Tape,
+    weight: &Value,
+    positions: &Tensor,
+    ids: &Arc<[u32]>,
+    places: &[u32],
+    scale: f32,
+) -> Result<Value> {
+    let device = weight.tensor().device();
+    let ids = indices(ids, device)?;
+    let rows = wide(&weight.tensor().index_select(&ids, 0)?)?;
+    let at = positions.to_device(device)?.index_select(&indices(places, device)?, 0)?;
+    let out = ((rows * f64::from(scale))? + at)?;
+    let (to, dims) = (weight.source(), weight.tensor().dims().to_vec());
+    Ok(tape.push(out, &[to], || {
+        Box::new(move |incoming, back| {
+            back.give(to, || {
+                let dy = incoming.tensor();
+                let none = Tensor::zeros(dims, DType::F32, dy.device())?;
+                Ok(none.index_add(&ids, &(dy * f64::from(scale))?, 0)?)
+            })
+        })
+    }))
+}
+
+pub(super) fn dropout(tape: &Tape, x: &Value, d: Dropout) -> Result<Value> {
+    let (out, to) = (thinned(x.tensor(), d)?, x.source());
+    Ok(tape.push(out, &[to], || {
+        Box::new(move |incoming, back| back.give(to, || thinned(incoming.tensor(), d)))
+    }))
+}
+
+pub(super) fn residual(tape: &Tape, x: &Value, h: &Value, d: Dropout) -> Result<Value> {
+    let out = (x.tensor() + thinned(h.tensor(), d)?)?;
+    let (to_x, to_h) = (x.source(), h.source());
+    Ok(tape.push(out, &[to_x, to_h], || {
+        Box::new(move |incoming: Incoming, back| {
+            let g = incoming.into_shared();
+            back.add(to_h, thinned(&g, d)?)?;
+            back.add(to_x, g)
+        })
+    }))
+}
+
+pub(super) fn layer_norm(tape: &Tape, x: &Value, w: &Value, b: &Value) -> Result<Value> {
+    let width = w.tensor().elem_count();
+    let dims = x.tensor().dims().to_vec();
+    let rows = x.tensor().reshape(((), width))?;
+    let n = width as f64;
+    let centred = rows.broadcast_sub(&(rows.sum_keepdim(1)? / n)?)?;
+    let rstd = ((centred.sqr()?.sum_keepdim(1)? / n)? + f64::from(EPS))?.sqrt()?.recip()?;
+    let normed = centred.broadcast_mul(&rstd)?;
+    let out = normed.broadcast_mul(w.tensor())?.broadcast_add(b.tensor())?.reshape(&*dims)?;
+    let (to_x, to_w, to_b) = (x.source(), w.source(), b.source());
+    Ok(tape.push(out, &[to_x, to_w, to_b], || {
+        let w = w.tensor().clone();
+        Box::new(move |incoming, back| {
+            let dy = incoming.tensor().reshape(((), width))?;
+            back.give(to_w, || Ok((&dy * &normed)?.sum(0)?))?;
+            back.give(to_b, || Ok(dy.sum(0)?))?;
+            back.give(to_x, || {
+                let g = dy.broadcast_mul(&w)?;
+                let along = ((&g * &normed)?.sum_keepdim(1)? / n)?;
+                let g = g.broadcast_sub(&(g.sum_keepdim(1)? / n)?)?;
+                let dx = (g - normed.broadcast_mul(&along)?)?.broadcast_mul(&rstd)?;
+                Ok(dx.reshape(&*dims)?)
+            })
+        })
+    }))
+}
+
+/// A gradient on the device of what it belongs to.
+pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.dims() != b.dims() {
+        return Err(Error::bug(format!("gradients of {:?} and {:?}", a.dims(), b.dims())));
+    }
+    Ok((a + b)?)
+}

@@ -1,0 +1,141 @@
+//! Attention over sentences of unequal lengths: padded to the longest, with the padding masked.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::super::ops::AttentionSpec;
+use super::super::tape::{Tape, Value};
+use super::indices;
+use crate::error::Result;
+use crate::kernels::attention::draw_start;
+
+/// Rows of sentences as `[sentences, longest]`, and back.
+struct Padded {
+    sentences: usize,
+    longest: usize,
+    /// Row of each place; padding reads the row behind the last.
+    rows: Tensor,
+    /// Place of each row.
+    places: Tensor,
+}
+
+impl Padded {
+    fn new(offsets: &[usize], device: &Device) -> Result<Self> {
+        let lens: Vec<usize> = offsets.windows(2).map(|o| o[1] - o[0]).collect();
+        let longest = lens.iter().copied().max().unwrap_or(0);
+        let end = offsets.last().copied().unwrap_or(0) as u32;
+        let mut rows = Vec::with_capacity(lens.len() * longest);
+        let mut places = Vec::with_capacity(end as usize);
+        for (s, len) in lens.iter().enumerate() {
+            for i in 0..longest {
+                rows.push(if i < *len { (offsets[s] + i) as u32 } else { end });
+            }
+            places.extend((0..*len).map(|i| (s * longest + i) as u32));
+        }
+        let (rows, places) = (indices(&rows, device)?, indices(&places, device)?);
+        Ok(Self { sentences: lens.len(), longest, rows, places })
+    }
+
+    /// `[sentences, heads, longest, head_dim]` from `[rows, heads * head_dim]`.
+    fn split(&self, t: &Tensor, heads: usize) -> Result<Tensor> {
+        let width = t.dims2()?.1;
+        let t = t.pad_with_zeros(0, 0, 1)?.index_select(&self.rows, 0)?;
+        let t = t.reshape((self.sentences, self.longest, heads, width / heads))?;
+        Ok(t.transpose(1, 2)?.contiguous()?)
+    }
+
+    /// The other way.
+    fn join(&self, t: &Tensor) -> Result<Tensor> {
+        let (s, heads, len, dim) = t.dims4()?;
+        let t = t.transpose(1, 2)?.contiguous()?.reshape((s * len, heads * dim))?;
+        Ok(t.index_select(&self.places, 0)?)
+    }
+}
+
+/// 0 where a query sees a key and minus infinity elsewhere, `[sentences, 1, queries, keys]`. A
+/// padded query sees the first key, so that no row is without.
+fn hidden(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Result<Tensor> {
+    let mut m = vec![f32::NEG_INFINITY; q.sentences * q.longest * k.longest];
+    let rows = m.chunks_exact_mut(k.longest.max(1));
+    for (row, at) in rows.zip(0..) {
+        let (s, i) = (at / q.longest, at % q.longest);
+        let tq = spec.q_offsets[s + 1] - spec.q_offsets[s];
+        let tk = spec.k_offsets[s + 1] - spec.k_offsets[s];
+        let seen = match (i < tq, spec.causal) {
+            (false, _) => 1,
+            (true, true) => (i + 1).min(tk),
+            (true, false) => tk,
+        };
+        row[..seen.min(k.longest)].fill(0.0);
+    }
+    Ok(Tensor::from_vec(m, (q.sentences, 1, q.longest, k.longest), device)?)
+}
+
+/// What dropout multiplies probabilities by, `[sentences, heads, queries, keys]`.
+fn factors(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Result<Tensor> {
+    let dims = (q.sentences, spec.heads, q.longest, k.longest);
+    let mut f = vec![0f32; dims.0 * dims.1 * dims.2 * dims.3];
+    let mut at = 0;
+    for s in 0..dims.0 {
+        let (q0, k0) = (spec.q_offsets[s], spec.k_offsets[s]);
+        let (tq, tk) = (spec.q_offsets[s + 1] - q0, spec.k_offsets[s + 1] - k0);
+        for h in 0..dims.1 {
+            let start = draw_start((q0, k0), (tq, tk), spec.heads, h);
+            for i in 0..dims.2 {
+                for j in 0..dims.3 {
+                    if i < tq && j < tk {
+                        f[at] = spec.dropout.factor(start + i * tk + j);
+                    }
+                    at += 1;
+                }
+            }
+        }
+    }
+    Ok(Tensor::from_vec(f, dims, device)?)
+}
+
+pub(in crate::autograd) fn attention(
+    tape: &Tape,
+    q: &Value,
+    k: &Value,
+    v: &Value,
+    spec: AttentionSpec,
+) -> Result<Value> {
+    let device = q.tensor().device();
+    let q_rows = Padded::new(&spec.q_offsets, device)?;
+    let k_rows = Padded::new(&spec.k_offsets, device)?;
+    let (qh, kh, vh) = (
+        q_rows.split(q.tensor(), spec.heads)?,
+        k_rows.split(k.tensor(), spec.heads)?,
+        k_rows.split(v.tensor(), spec.heads)?,
+    );
+    let scale = 1.0 / (qh.dims4()?.3 as f64).sqrt();
+    let scores = (qh.matmul(&kh.t()?)? * scale)?;
+    let scores = scores.broadcast_add(&hidden(&spec, &q_rows, &k_rows, device)?)?;
+    let e = scores.broadcast_sub(&scores.max_keepdim(3)?)?.exp()?;
+    let p = e.broadcast_div(&e.sum_keepdim(3)?)?.to_dtype(DType::F32)?;
+    let drawn = match spec.dropout.is_none() {
+        true => None,
+        false => Some(factors(&spec, &q_rows, &k_rows, device)?),
+    };
+    let thin = |p: &Tensor, drawn: &Option<Tensor>| -> Result<Tensor> {
+        Ok(match drawn {
+            Some(f) => (p * f)?,
+            None => p.clone(),
+        })
+    };
+    let out = q_rows.join(&thin(&p, &drawn)?.matmul(&vh)?)?;
+    let (to_q, to_k, to_v) = (q.source(), k.source(), v.source());
+    Ok(tape.push(out, &[to_q, to_k, to_v], || {
+        Box::new(move |incoming, back| {
+            let d_out = q_rows.split(incoming.tensor(), spec.heads)?;
+            back.give(to_v, || {
+                k_rows.join(&thin(&p, &drawn)?.transpose(2, 3)?.contiguous()?.matmul(&d_out)?)
+            })?;
+            let dp = thin(&d_out.matmul(&vh.t()?)?, &drawn)?;
+            let mean = (&dp * &p)?.sum_keepdim(3)?;
+            let ds = ((dp.broadcast_sub(&mean)? * &p)? * scale)?;
+            back.give(to_q, || q_rows.join(&ds.matmul(&kh)?))?;
+            back.give(to_k, || k_rows.join(&ds.transpose(2, 3)?.contiguous()?.matmul(&qh)?))
+        })
+    }))
+}
