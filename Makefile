@@ -12,7 +12,7 @@ SHARE   := $(DESTDIR)$(PREFIX)/share
 .DEFAULT_GOAL := help
 comma := ,
 FUZZ_SECONDS ?= 600
-.PHONY: help build demo test check fuzz bench peers docs generate install uninstall clean
+.PHONY: help build demo test check fuzz bench peers cuda cudacheck docs generate install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,23 @@ peers: build ## speed and memory beside other programs; needs PYTHON with torch,
 	$(PYTHON) tests/bench/first_translation.py
 	$(PYTHON) tests/bench/finetune_memory.py --tokens 512 --updates 2 --rounds 3 --systems f32,bf16-ckpt,peft-f32,peft-bf16
 	$(PYTHON) tests/bench/score_peers.py $(BINARY) --sizes 1000,10000
+
+# A folder like a CUDA toolkit: made from CUDA_HOME, or from the compiler's wheels where there is none.
+CUDA_TOOLKIT := $(abspath $(TARGET))/cuda/toolkit
+# Kernels run on this compute capability and newer ones.
+CUDA_COMPUTE_CAP ?= 80
+cuda_env = env CUDA_HOME=$(1) CUDA_PATH=$(1) NVCC=$(1)/bin/nvcc PATH=$(1)/bin:$$PATH CUDA_COMPUTE_CAP=$(CUDA_COMPUTE_CAP)
+
+cuda: $(CUDA_TOOLKIT)/bin/nvcc ## the release binary for NVIDIA GPUs, target/cuda/release/isogloss; CUDA_HOME: an installed toolkit
+	$(call cuda_env,$(CUDA_TOOLKIT)) $(CARGO) build --release --locked --features cuda --target-dir $(TARGET)/cuda
+
+$(CUDA_TOOLKIT)/bin/nvcc: tests/cuda/toolkit.py
+	$(PYTHON) tests/cuda/toolkit.py $(CUDA_TOOLKIT) $(if $(CUDA_HOME),--from $(CUDA_HOME))
+	@touch -h $@
+
+cudacheck: ## types and lints of what `make cuda` builds, without a compiler for kernels
+	$(PYTHON) tests/cuda/toolkit.py $(TARGET)/cuda/none --nvcc none
+	$(call cuda_env,$(abspath $(TARGET))/cuda/none) $(CARGO) clippy --features cuda --locked -- -D warnings
 
 docs: ## the library's documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked

@@ -6,13 +6,12 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
-use isogloss::cli::{self, Cli, Command, Context, Refusal, Request, Settings};
+use isogloss::cli::{self, Cli, Command, Context, Launch, Refusal, Request, Settings};
 use isogloss::commands;
 use isogloss::error::{ErrorKind, Result};
 use isogloss::exit::{ExitCode, Outcome};
 use isogloss::io::{read_text, stdout_error};
 use isogloss::report::{ProgressChoice, Reporter, Verbosity, panic};
-use isogloss::training::Launch;
 
 fn main() -> std::process::ExitCode {
     startup::keep_freed_memory();

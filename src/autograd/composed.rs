@@ -33,6 +33,14 @@ fn wide(t: &Tensor) -> Result<Tensor> {
     Ok(t.to_dtype(DType::F32)?)
 }
 
+/// `a b` in f32; of values rounded to bf16, summed in f32, when asked for.
+fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+    match in_bf16 {
+        true => wide(&a.to_dtype(DType::BF16)?.matmul(&b.to_dtype(DType::BF16)?)?),
+        false => Ok(wide(a)?.matmul(&wide(b)?)?),
+    }
+}
+
 /// Indices on a device.
 fn indices(ids: &[u32], device: &Device) -> Result<Tensor> {
     Ok(Tensor::from_slice(ids, ids.len(), device)?)

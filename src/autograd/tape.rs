@@ -107,16 +107,27 @@ pub struct Tape {
     checkpoints: bool,
     /// Whether operations are put together from those of the tensor library on the CPU too.
     composed: bool,
+    /// Whether composed products are of values rounded to bf16.
+    in_bf16: bool,
 }
 
 impl Tape {
     fn with(mode: Mode) -> Self {
         let nodes = RefCell::new(Vec::new());
-        Self { nodes, first: 0, mode, checkpoints: false, composed: false }
+        let (checkpoints, composed, in_bf16) = (false, false, false);
+        Self { nodes, first: 0, mode, checkpoints, composed, in_bf16 }
     }
     /// The same without the kernels of the CPU: each operation as other devices have it.
     pub fn composed(self) -> Self {
         Self { composed: true, ..self }
+    }
+    /// The same with products of values rounded to bf16, summed in f32, where no kernel of the CPU
+    /// does them: weights, sums and everything else stay in f32.
+    pub fn in_bf16(self) -> Self {
+        Self { in_bf16: true, ..self }
+    }
+    pub fn is_in_bf16(&self) -> bool {
+        self.in_bf16
     }
     /// Whether the kernels know where a value lies.
     pub fn has_kernels(&self, x: &Value) -> bool {
@@ -135,6 +146,10 @@ impl Tape {
     /// Records nothing, for evaluation.
     pub fn disabled() -> Self {
         Self::with(Mode::Forgotten)
+    }
+    /// `other`, computing as this one does.
+    fn like(&self, other: Self) -> Self {
+        Self { composed: self.composed, in_bf16: self.in_bf16, ..other }
     }
     /// Records a segment again, behind the nodes that are still to be run.
     fn again(first: usize) -> Self {
@@ -185,16 +200,15 @@ impl Tape {
             return f(self, state);
         }
         let before = state.clone();
-        let traced = Self { composed: self.composed, ..Self::with(Mode::Traced) };
+        let traced = self.like(Self::with(Mode::Traced));
         let out = f.clone()(&traced, state)?;
         if !out.is_tracked() {
             return Ok(out);
         }
         let mut nodes = self.nodes.borrow_mut();
         let at = self.first + nodes.len();
-        let composed = self.composed;
+        let again = self.like(Self::again(at));
         nodes.push(Box::new(move |incoming, back| {
-            let again = Self { composed, ..Self::again(at) };
             back.run_again(at, again, incoming, |tape| f(tape, &before))
         }));
         Ok(Value { tensor: out.tensor, source: Source::Node(at) })

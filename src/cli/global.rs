@@ -9,6 +9,7 @@ use candle_core::Device;
 use serde_json::Value;
 
 use super::device::{self, Computes};
+use super::launch::Launch;
 use super::settings::Settings;
 use super::values::{DeviceChoice, Dtype};
 use crate::error::Result;
@@ -134,6 +135,8 @@ pub struct Context {
     pub dry_run: bool,
     pub force: bool,
     pub deterministic: bool,
+    /// The processes this one was started with.
+    pub launch: Option<Launch>,
     /// The effective settings of the command by key (the long flag with underscores), and of the
     /// shared flags that may change results. What has no value is absent.
     pub settings: BTreeMap<String, Value>,
@@ -159,6 +162,7 @@ impl Context {
             dry_run: args.dry_run,
             force: args.force,
             deterministic: args.deterministic,
+            launch: Launch::of_process(),
             settings: BTreeMap::new(),
             effective: Settings::default(),
             device_choice: args.device,

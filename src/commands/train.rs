@@ -37,9 +37,9 @@ use crate::model::checkpoint::parameter_shapes;
 use crate::model::{Checkpoint, DirectionParts, FrozenType, M2m100, ParameterSet};
 use crate::text::{Direction, TextTokenizer};
 use crate::training::{
-    Adam, AdamSettings, Corpus, Extras, Launch, LrSchedule, ModelSource, ParameterGroup,
-    STOP_SIGNAL, Sampler, Session, SessionOptions, TagHead, Trainer, TrainerOptions, follow,
-    is_trained, latest_checkpoint, read_moments, trained_parameters,
+    Adam, AdamSettings, Corpus, Extras, LrSchedule, ModelSource, ParameterGroup, STOP_SIGNAL,
+    Sampler, Session, SessionOptions, TagHead, Trainer, TrainerOptions, follow, is_trained,
+    latest_checkpoint, read_moments, trained_parameters,
 };
 pub use args::{Args, Method, OptimizerKind, OutputFormat};
 use dry_run::{Plan, dry_run};
@@ -57,12 +57,12 @@ const MAX_PARAMS: usize = 1 << 32;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
-    let launch = Launch::of_process();
+    let launch = context.launch;
     let num_ranks = processes::num_ranks(args, launch)?;
     if context.dry_run && launch.is_some_and(|l| l.rank > 0) {
         return Ok(Outcome::Ok);
     }
-    let mut ranks = Launch::join(launch.filter(|_| !context.dry_run))?;
+    let mut ranks = processes::join(launch.filter(|_| !context.dry_run))?;
     let read = |paths: &[String]| paths.iter().map(|p| Input::parse(p)).collect::<Vec<_>>();
     let (train, valid) = (read(&args.train), read(&args.valid));
     let named = train.iter().map(|i| ("--train", i)).chain(valid.iter().map(|i| ("--valid", i)));
@@ -299,6 +299,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             grad_accum: args.grad_accum,
             ranks: num_ranks,
             gradient_checkpointing: args.gradient_checkpointing,
+            in_bf16: frozen == FrozenType::Bf16,
             seed: context.seed,
         },
         Extras { parts, method, tasks, ranks },

@@ -168,7 +168,7 @@ impl M2m100 {
         let h = self.hidden(&Tape::disabled(), &Noise::none(), batch, parts)?;
         let num_tokens = batch.labels.num_tokens();
         if !h.tensor().device().is_cpu() {
-            let inputs = self.loss_inputs(h.tensor(), batch, smoothing);
+            let inputs = self.loss_inputs(h.tensor(), batch, smoothing, false);
             let (sums, _) = composed::cross_entropy(&inputs, None, false)?;
             return Ok(TrainingLoss { sums, num_tokens });
         }
@@ -189,6 +189,7 @@ impl M2m100 {
         hidden: &'a Tensor,
         batch: Teacher<'a>,
         smoothing: f32,
+        in_bf16: bool,
     ) -> composed::CrossEntropy<'a> {
         composed::CrossEntropy {
             hidden,
@@ -197,6 +198,7 @@ impl M2m100 {
             labels: &batch.labels.ids,
             weights: batch.weights,
             smoothing,
+            in_bf16,
         }
     }
 
@@ -215,7 +217,7 @@ impl M2m100 {
     ) -> Result<TrainingLoss> {
         let h = self.hidden(&tape, noise, batch, parts)?;
         if !tape.has_kernels(&h) {
-            let inputs = self.loss_inputs(h.tensor(), batch, smoothing);
+            let inputs = self.loss_inputs(h.tensor(), batch, smoothing, tape.is_in_bf16());
             let of_weight = self.shared.is_trainable();
             let (sums, found) = composed::cross_entropy(&inputs, Some(scale), of_weight)?;
             let found = found.ok_or_else(|| Error::bug("a loss without gradients"))?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use candle_core::Tensor;
 
@@ -10,20 +9,16 @@ use super::parts::{Mean, TrainedParts};
 use super::task::{Task, TaskLane};
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
-use crate::formats::neurons::Side;
 use crate::formats::provenance::Provenance;
 use crate::kernels::storage::values;
 use crate::methods::hyper::HyperNetwork;
 use crate::model::{DirectionParts, Noise};
-use crate::records::LoraPrune;
 use crate::text::Direction;
 
 pub struct HyperTraining {
     network: HyperNetwork,
     /// Held-out text that the base model stands in for.
     without: BTreeSet<TaskLane>,
-    /// Sides that a batch of this update ran.
-    ran: Mutex<BTreeSet<Side>>,
 }
 
 impl HyperTraining {
@@ -38,7 +33,7 @@ impl HyperTraining {
         for p in network.parameters_mut() {
             p.slot = if trained(&p.name) { slots.next() } else { None };
         }
-        Self { network, without, ran: Mutex::default() }
+        Self { network, without }
     }
 }
 
@@ -67,26 +62,17 @@ impl TrainedParts for HyperTraining {
         if self.without.contains(&(task, direction.clone())) {
             return Ok(());
         }
-        if tape.is_recording() {
-            self.ran.lock().unwrap_or_else(PoisonError::into_inner).extend(task.sides());
-        }
         let langs = (direction.src_lang.as_str(), direction.tgt_lang.as_str());
         parts.add(self.network.parts_for(tape, noise, task.name(), langs, task.sides())?);
         Ok(())
     }
 
-    /// What ran before was no part of an update.
-    fn begin_step(&mut self, _step: u64) -> Result<Option<LoraPrune>> {
-        self.ran.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-        Ok(None)
-    }
-
     /// Counts the updates of each vector, and remembers which sides had any: what had none is never
     /// used in silence.
-    fn end_step(&mut self, gradients: &Gradients) -> Result<()> {
-        let ran = self.ran.get_mut().unwrap_or_else(PoisonError::into_inner);
+    fn end_step(&mut self, gradients: &Gradients, lanes: &BTreeSet<TaskLane>) -> Result<()> {
         if let Some(trained) = &mut self.network.config.trained_sides {
-            trained.append(ran);
+            let own = lanes.iter().filter(|lane| !self.without.contains(lane));
+            trained.extend(own.flat_map(|(task, _)| task.sides()));
         }
         let mut updated = Vec::new();
         for p in self.network.parameters() {

@@ -1,7 +1,7 @@
 //! Training of a set of LoRA beside a frozen model: its parameters, what it does to a direction,
 //! gradual pruning, and its files in a checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::parts::{Mean, TrainedParts, uses_of};
@@ -175,7 +175,7 @@ impl TrainedParts for LoraTraining {
     }
 
     /// Pruned entries stay zero, whatever the optimizer's momentum did to them.
-    fn end_step(&mut self, gradients: &Gradients) -> Result<()> {
+    fn end_step(&mut self, gradients: &Gradients, _lanes: &BTreeSet<TaskLane>) -> Result<()> {
         self.masks.apply_where_trained(&self.set, gradients)
     }
 

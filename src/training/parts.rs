@@ -1,9 +1,9 @@
 //! What a method trains beside a model, or with it: the trainer knows no more of a method than this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::task::Task;
+use super::task::{Task, TaskLane};
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::formats::neurons::Side;
@@ -42,8 +42,8 @@ pub trait TrainedParts {
     fn mask_gradients(&self, _gradients: &mut Gradients) -> Result<()> {
         Ok(())
     }
-    /// After the update.
-    fn end_step(&mut self, _gradients: &Gradients) -> Result<()> {
+    /// After the update, of batches of these lanes.
+    fn end_step(&mut self, _gradients: &Gradients, _lanes: &BTreeSet<TaskLane>) -> Result<()> {
         Ok(())
     }
 

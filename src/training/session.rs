@@ -155,9 +155,7 @@ impl Session<'_> {
             };
             if let Some(e) = stopped {
                 self.save(&mut p, observer)?;
-                return Err(e
-                    .at(self.run.path())
-                    .hint("a checkpoint was saved; the same command continues the run"));
+                return Err(self.to_be_continued(e));
             }
             let position = self.trainer.sampler.state();
             let plans = self.trainer.draw();
@@ -170,6 +168,9 @@ impl Session<'_> {
                     // Parameters are those of before the step; so must the data position be.
                     self.trainer.sampler.restore(&position)?;
                     self.save(&mut p, observer)?;
+                    if e.kind() != ErrorKind::Data {
+                        return Err(self.to_be_continued(e));
+                    }
                     return Err(e.hint(format!(
                         "a checkpoint from before it: {}",
                         RunDir::checkpoint_name(self.trainer.step())
@@ -242,6 +243,10 @@ impl Session<'_> {
             observer,
         )?;
         Ok(best)
+    }
+
+    fn to_be_continued(&self, e: Error) -> Error {
+        e.at(self.run.path()).hint("a checkpoint was saved; the same command continues the run")
     }
 
     fn content(&self) -> Content<'_> {

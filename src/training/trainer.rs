@@ -35,6 +35,8 @@ pub struct TrainerOptions {
     pub ranks: usize,
     /// Keep the input of each layer alone and compute the layer again in the backward pass.
     pub gradient_checkpointing: bool,
+    /// Products of values rounded to bf16, on devices other than the CPU.
+    pub in_bf16: bool,
     pub seed: u64,
 }
 
@@ -299,7 +301,9 @@ impl Trainer {
         let trained = trained_parameters(&self.set, self.method.as_deref(), head);
         self.optimizer.update(trained, &self.gradients, lr, clip)?;
         if let Some(method) = &mut self.method {
-            method.end_step(&self.gradients)?;
+            let lanes = plans.iter().map(|p| &corpus.directions[p.direction]);
+            let lanes = lanes.map(|lane| (lane.task, lane.direction.clone())).collect();
+            method.end_step(&self.gradients, &lanes)?;
         }
         Ok(report)
     }
@@ -328,6 +332,7 @@ impl Trainer {
                     true => Tape::checkpointing(),
                     false => Tape::recording(),
                 };
+                let tape = if self.options.in_bf16 { tape.in_bf16() } else { tape };
                 let parts = self.parts_on(&tape, &noise, lane.task, &lane.direction)?;
                 let loss = self.add_gradients(tape, batch, &parts, &noise, scale)?;
                 let LossSums { loss: sum, nll } = loss.sums;

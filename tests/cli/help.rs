@@ -54,10 +54,10 @@ fn version_says_more_with_verbose() {
     for args in [["--version", "--verbose"], ["--verbose", "--version"], ["-V", "-v"]] {
         let out = t.isogloss(args).run().ok().stdout();
         let names: Vec<&str> = out.lines().skip(1).filter_map(|l| l.split(':').next()).collect();
-        assert_eq!(names, ["commit", "target", "devices", "candle", "sacrebleu-rs"]);
+        assert_eq!(names, ["commit", "target", "devices", "processes", "candle", "sacrebleu-rs"]);
         assert!(out.lines().any(|l| l.starts_with("devices: cpu")), "{out}");
     }
-    assert_eq!(t.isogloss(["-vV"]).run().ok().stdout().lines().count(), 6);
+    assert_eq!(t.isogloss(["-vV"]).run().ok().stdout().lines().count(), 7);
 }
 
 /// Colour on request only: help goes into files and snapshots.

@@ -23,6 +23,7 @@ mod lora_bad;
 mod lora_masks;
 mod neurons;
 mod pipes;
+mod ranks;
 mod score;
 mod shortlist;
 mod tag;

@@ -3,6 +3,7 @@
 
 mod export;
 mod inputs;
+mod ranks;
 mod rows;
 mod start;
 mod training;

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::super::ops::AttentionSpec;
 use super::super::tape::{Tape, Value};
-use super::indices;
+use super::{indices, product};
 use crate::error::Result;
 use crate::kernels::attention::draw_start;
 
@@ -109,7 +109,8 @@ pub(in crate::autograd) fn attention(
         k_rows.split(v.tensor(), spec.heads)?,
     );
     let scale = 1.0 / (qh.dims4()?.3 as f64).sqrt();
-    let scores = (qh.matmul(&kh.t()?)? * scale)?;
+    let narrow = tape.is_in_bf16();
+    let scores = (product(&qh, &kh.t()?, narrow)? * scale)?;
     let scores = scores.broadcast_add(&hidden(&spec, &q_rows, &k_rows, device)?)?;
     let e = scores.broadcast_sub(&scores.max_keepdim(3)?)?.exp()?;
     let p = e.broadcast_div(&e.sum_keepdim(3)?)?.to_dtype(DType::F32)?;
@@ -123,19 +124,22 @@ pub(in crate::autograd) fn attention(
             None => p.clone(),
         })
     };
-    let out = q_rows.join(&thin(&p, &drawn)?.matmul(&vh)?)?;
+    let out = q_rows.join(&product(&thin(&p, &drawn)?, &vh, narrow)?)?;
     let (to_q, to_k, to_v) = (q.source(), k.source(), v.source());
     Ok(tape.push(out, &[to_q, to_k, to_v], || {
         Box::new(move |incoming, back| {
             let d_out = q_rows.split(incoming.tensor(), spec.heads)?;
             back.give(to_v, || {
-                k_rows.join(&thin(&p, &drawn)?.transpose(2, 3)?.contiguous()?.matmul(&d_out)?)
+                let seen = thin(&p, &drawn)?.transpose(2, 3)?.contiguous()?;
+                k_rows.join(&product(&seen, &d_out, narrow)?)
             })?;
-            let dp = thin(&d_out.matmul(&vh.t()?)?, &drawn)?;
+            let dp = thin(&product(&d_out, &vh.t()?, narrow)?, &drawn)?;
             let mean = (&dp * &p)?.sum_keepdim(3)?;
             let ds = ((dp.broadcast_sub(&mean)? * &p)? * scale)?;
-            back.give(to_q, || q_rows.join(&ds.matmul(&kh)?))?;
-            back.give(to_k, || k_rows.join(&ds.transpose(2, 3)?.contiguous()?.matmul(&qh)?))
+            back.give(to_q, || q_rows.join(&product(&ds, &kh, narrow)?))?;
+            back.give(to_k, || {
+                k_rows.join(&product(&ds.transpose(2, 3)?.contiguous()?, &qh, narrow)?)
+            })
         })
     }))
 }

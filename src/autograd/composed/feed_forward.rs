@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::feed_forward::FeedForwardWeights;
 use super::super::tape::{Tape, Value};
-use super::{indices, is_positive, linear, wide};
+use super::{indices, is_positive, linear, product, wide};
 use crate::error::Result;
 
 pub(in crate::autograd) fn masked_feed_forward(
@@ -23,10 +23,11 @@ pub(in crate::autograd) fn masked_feed_forward(
     }
     let rows = indices(kept, x.tensor().device())?;
     let ffn = w1.tensor().dims2()?.0;
+    let narrow = tape.is_in_bf16();
     let w2_t = wide(w2.tensor())?;
-    let own1 = wide(&w1.tensor().index_select(&rows, 0)?)?;
-    let own2 = w2_t.index_select(&rows, 1)?;
-    let h = x.tensor().matmul(&own1.t()?)?;
+    let own1 = w1.tensor().index_select(&rows, 0)?;
+    let own2 = w2.tensor().index_select(&rows, 1)?;
+    let h = product(x.tensor(), &own1.t()?, narrow)?;
     let h = h.broadcast_add(&b1.tensor().index_select(&rows, 0)?)?.relu()?;
     // Neurons that are not kept still have their bias: `W1` loses the row, not the neuron.
     let mut flags = vec![1f32; ffn];
@@ -34,7 +35,7 @@ pub(in crate::autograd) fn masked_feed_forward(
     let others = Tensor::from_vec(flags, ffn, x.tensor().device())?;
     let rest = (b1.tensor().relu()? * others)?.unsqueeze(0)?;
     let constant = rest.matmul(&w2_t.t()?)?.squeeze(0)?;
-    let y = h.matmul(&own2.t()?)?.broadcast_add(&(constant + b2.tensor())?)?;
+    let y = product(&h, &own2.t()?, narrow)?.broadcast_add(&(constant + b2.tensor())?)?;
     let to = [w1.source(), b1.source(), w2.source(), b2.source(), x.source()];
     Ok(tape.push(y, &to, || {
         let x = x.tensor().clone();
@@ -42,19 +43,21 @@ pub(in crate::autograd) fn masked_feed_forward(
         Box::new(move |incoming, back| {
             let dy = incoming.tensor();
             let sums = dy.sum_keepdim(0)?;
-            let dh = (dy.matmul(&own2)? * is_positive(&h)?)?;
+            let dh = (product(dy, &own2, narrow)? * is_positive(&h)?)?;
             let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F32, dy.device());
-            back.give(to[0], || Ok(zeros(&dims1)?.index_add(&rows, &dh.t()?.matmul(&x)?, 0)?))?;
+            back.give(to[0], || {
+                Ok(zeros(&dims1)?.index_add(&rows, &product(&dh.t()?, &x, narrow)?, 0)?)
+            })?;
             back.give(to[1], || {
                 let d_rest = (sums.matmul(&w2_t)? * is_positive(&rest)?)?.squeeze(0)?;
                 Ok(d_rest.index_add(&rows, &dh.sum(0)?, 0)?)
             })?;
             back.give(to[2], || {
-                let dw = zeros(&dims2)?.index_add(&rows, &dy.t()?.matmul(&h)?, 1)?;
+                let dw = zeros(&dims2)?.index_add(&rows, &product(&dy.t()?, &h, narrow)?, 1)?;
                 Ok((dw + sums.t()?.matmul(&rest)?)?)
             })?;
             back.give(to[3], || Ok(sums.squeeze(0)?))?;
-            back.give(to[4], || Ok(dh.matmul(&own1)?))
+            back.give(to[4], || product(&dh, &own1, narrow))
         })
     }))
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::low_rank::LowRank;
 use super::super::tape::{Source, Tape, Value};
-use super::{is_positive, thinned, wide};
+use super::{is_positive, product, thinned};
 use crate::error::Result;
 use crate::kernels::dropout::Dropout;
 
@@ -15,7 +15,8 @@ pub(in crate::autograd) fn linear(
     b: Option<&Value>,
     relu: bool,
 ) -> Result<Value> {
-    let mut y = x.tensor().matmul(&wide(w.tensor())?.t()?)?;
+    let narrow = tape.is_in_bf16();
+    let mut y = product(x.tensor(), &w.tensor().t()?, narrow)?;
     if let Some(b) = b {
         y = y.broadcast_add(b.tensor())?;
     }
@@ -32,9 +33,9 @@ pub(in crate::autograd) fn linear(
             let dy = behind_relu(incoming.into_shared(), kept)?;
             back.give(to_b, || Ok(dy.sum(0)?))?;
             if let Some(x) = x {
-                back.give(to_w, || Ok(dy.t()?.matmul(&x)?))?;
+                back.give(to_w, || product(&dy.t()?, &x, narrow))?;
             }
-            back.give(to_x, || Ok(dy.matmul(&wide(&w)?)?))
+            back.give(to_x, || product(&dy, &w, narrow))
         })
     }))
 }
@@ -57,12 +58,13 @@ pub(in crate::autograd) fn low_rank_linear(
     d: Dropout,
 ) -> Result<Value> {
     let out = w.tensor().dims2()?.0;
-    let mut y = x.tensor().matmul(&wide(w.tensor())?.t()?)?.broadcast_add(b.tensor())?;
+    let narrow = tape.is_in_bf16();
+    let mut y = product(x.tensor(), &w.tensor().t()?, narrow)?.broadcast_add(b.tensor())?;
     let seen = thinned(x.tensor(), d)?;
     let mut downs = Vec::with_capacity(updates.len());
     for u in updates {
-        let down = of_input(u, &seen)?.matmul(&u.lora_a.tensor().t()?)?;
-        let up = (down.matmul(&u.lora_b.tensor().t()?)? * f64::from(u.scale()?))?;
+        let down = product(&of_input(u, &seen)?, &u.lora_a.tensor().t()?, narrow)?;
+        let up = (product(&down, &u.lora_b.tensor().t()?, narrow)? * f64::from(u.scale()?))?;
         y = (y + widened_to(&up, u.start, out)?)?;
         downs.push(down);
     }
@@ -81,14 +83,14 @@ pub(in crate::autograd) fn low_rank_linear(
         Box::new(move |incoming, back| {
             let dy = behind_relu(incoming.into_shared(), kept)?;
             back.give(to_b, || Ok(dy.sum(0)?))?;
-            back.give(to_w, || Ok(dy.t()?.matmul(&x)?))?;
+            back.give(to_w, || product(&dy.t()?, &x, narrow))?;
             let mut through = None;
             for (u, down) in updates.iter().zip(&downs) {
                 let (width_out, _) = u.lora_b.tensor().dims2()?;
                 let scale = f64::from(u.scale()?);
                 let dy = dy.narrow(1, u.start, width_out)?.contiguous()?;
                 // The gradient of `down` but for the scale.
-                let g = dy.matmul(u.lora_b.tensor())?;
+                let g = product(&dy, u.lora_b.tensor(), narrow)?;
                 if let Some(gate) = &u.gate {
                     back.give(gate.weights.source(), || {
                         let n = gate.weights.tensor().elem_count();
@@ -96,12 +98,12 @@ pub(in crate::autograd) fn low_rank_linear(
                         Ok(slope.reshape(1)?.pad_with_zeros(0, gate.index, n - gate.index - 1)?)
                     })?;
                 }
-                back.give(u.lora_b.source(), || Ok((dy.t()?.matmul(down)? * scale)?))?;
+                back.give(u.lora_b.source(), || Ok((product(&dy.t()?, down, narrow)? * scale)?))?;
                 back.give(u.lora_a.source(), || {
-                    Ok((g.t()?.matmul(&of_input(u, &seen)?)? * scale)?)
+                    Ok((product(&g.t()?, &of_input(u, &seen)?, narrow)? * scale)?)
                 })?;
                 if to_x != Source::Constant {
-                    let dx = (g.matmul(u.lora_a.tensor())? * scale)?;
+                    let dx = (product(&g, u.lora_a.tensor(), narrow)? * scale)?;
                     let dx = widened_to(&dx, u.start, x.dims2()?.1)?;
                     through = Some(match through {
                         None => dx,
@@ -110,7 +112,7 @@ pub(in crate::autograd) fn low_rank_linear(
                 }
             }
             back.give(to_x, || {
-                let dx = dy.matmul(&wide(&w)?)?;
+                let dx = product(&dy, &w, narrow)?;
                 Ok(match through {
                     // What went through dropout comes back through it.
                     Some(t) => (dx + thinned(&t, d)?)?,

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{indices, wide};
+use super::{indices, product};
 use crate::error::Result;
 use crate::kernels::cross_entropy::{LossSums, block_rows};
 
@@ -14,6 +14,8 @@ pub struct CrossEntropy<'a> {
     pub labels: &'a [u32],
     pub weights: Option<&'a [f32]>,
     pub smoothing: f32,
+    /// Whether products are of values rounded to bf16.
+    pub in_bf16: bool,
 }
 
 /// Gradients times a scale: for the hidden states, and for the matrix where it is asked for.
@@ -29,7 +31,7 @@ pub fn cross_entropy(
     of_weight: bool,
 ) -> Result<(LossSums, Option<LossGradients>)> {
     let device = i.hidden.device();
-    let w = wide(i.weight)?;
+    let (w, narrow) = (i.weight, i.in_bf16);
     let (vocab, width) = w.dims2()?;
     let bias = i.bias.map(|b| Tensor::from_slice(b, vocab, device)).transpose()?;
     let mut sums = LossSums::default();
@@ -39,7 +41,7 @@ pub fn cross_entropy(
     for labels in i.labels.chunks(block_rows(vocab)) {
         let n = labels.len();
         let h = i.hidden.narrow(0, first, n)?;
-        let mut z = h.matmul(&w.t()?)?;
+        let mut z = product(&h, &w.t()?, narrow)?;
         if let Some(b) = &bias {
             z = z.broadcast_add(b)?;
         }
@@ -69,9 +71,9 @@ pub fn cross_entropy(
             let spread = (&scales * (smoothing / vocab as f64))?;
             let dz = e.broadcast_mul(&scales.broadcast_div(&sum)?)?.broadcast_sub(&spread)?;
             let dz = dz.scatter_add(&at, &(&scales * -(1.0 - smoothing))?, 1)?;
-            dh.push(dz.matmul(&w)?);
+            dh.push(product(&dz, w, narrow)?);
             if of_weight {
-                let own = dz.t()?.matmul(&h)?;
+                let own = product(&dz.t()?, &h, narrow)?;
                 dw = Some(match dw {
                     None => own,
                     Some(dw) => (dw + own)?,

@@ -202,6 +202,26 @@ fn segments_that_are_computed_again() {
     }
 }
 
+/// Products of rounded values: near, and not the same.
+#[test]
+fn products_in_bf16() {
+    let (x, w) = (tensor(&[6, 40], 1), tensor(&[5, 40], 2));
+    let (fine, coarse) = (product(&x, &w.t().unwrap(), false), product(&x, &w.t().unwrap(), true));
+    let (fine, coarse) = (fine.unwrap(), coarse.unwrap());
+    assert_eq!(coarse.dtype(), DType::F32);
+    let off: Vec<f32> = (fine - coarse).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let most = off.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(most > 1e-4 && most < 0.1, "{most}");
+    let all = parameters(&[&[4, 3], &[3, 3]], &[true, true]);
+    let run = |tape: Tape| {
+        let y = tape.linear(&all[0].value(), &all[1].value(), None, false).unwrap();
+        y.tensor().to_vec2::<f32>().unwrap()
+    };
+    // Kernels of the CPU compute in f32 whatever is asked of other devices.
+    assert_eq!(run(Tape::recording()), run(Tape::recording().in_bf16()));
+    assert_ne!(run(Tape::recording().composed()), run(Tape::recording().composed().in_bf16()));
+}
+
 #[test]
 fn cross_entropy_and_its_gradients() {
     let (tokens, width, vocab) = (6, 4, 9);
@@ -210,8 +230,15 @@ fn cross_entropy_and_its_gradients() {
     let weights = [1.0f32, 0.5, 0.0, 2.0, 1.0, 1.0];
     for smoothing in [0.0, 0.1] {
         for (bias, weights) in [(None, None), (Some(&bias[..]), Some(&weights[..]))] {
-            let inputs =
-                CrossEntropy { hidden: &h, weight: &w, bias, labels: &labels, weights, smoothing };
+            let inputs = CrossEntropy {
+                hidden: &h,
+                weight: &w,
+                bias,
+                labels: &labels,
+                weights,
+                smoothing,
+                in_bf16: false,
+            };
             let (hv, wv) = (values(&h).unwrap(), values(&w).unwrap());
             let of_kernel = kernel::Inputs {
                 hidden: &hv,

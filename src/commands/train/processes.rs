@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 
 use super::Args;
 use super::resume::{self, Identity};
-use crate::cli::Context;
+use crate::cli::{Context, Launch};
 use crate::error::{Error, Result};
-use crate::training::{Launch, Ranks, RunDir, RunState, latest_checkpoint, read_state};
+use crate::training::{self, Ranks, RunDir, RunState, latest_checkpoint, read_state};
 
 /// How many ranks share an update: as asked for, or one for each process.
 ///
@@ -24,6 +24,16 @@ pub fn num_ranks(args: &Args, launch: Option<Launch>) -> Result<usize> {
         (None, Some(l)) => Ok(l.size),
         (None, None) => Ok(1),
     }
+}
+
+/// The processes that train together.
+///
+/// # Errors
+/// Environment: this program cannot speak to the others.
+pub fn join(launch: Option<Launch>) -> Result<Box<dyn Ranks>> {
+    let Some(l) = launch else { return training::join(1) };
+    let found = format!("`{}` started {} of them", l.launcher, l.size);
+    training::join(l.size).map_err(|e| e.found(found))
 }
 
 /// Whether all processes were given the same.

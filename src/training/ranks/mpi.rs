@@ -99,7 +99,8 @@ impl MpiRanks {
     /// Sends the first `n` words of `sent` to every rank; `received` holds all of them.
     fn gather_words(&mut self, n: usize) -> Result<()> {
         let count = message_len(n)?;
-        self.received.resize(n * self.size(), 0);
+        let size = self.size();
+        self.received.resize(n * size, 0);
         let (sent, received) = (self.sent.as_ptr(), self.received.as_mut_ptr());
         let (kind, world) = (u32::equivalent_datatype(), self.world.as_raw());
         let mut request = std::mem::MaybeUninit::uninit();
@@ -124,7 +125,8 @@ impl MpiRanks {
     /// Sends the `r`-th `n` words of `sent` to rank `r`; `received` holds what each sent here.
     fn scatter_words(&mut self, n: usize) -> Result<()> {
         let count = message_len(n)?;
-        self.received.resize(n * self.size(), 0);
+        let size = self.size();
+        self.received.resize(n * size, 0);
         let (sent, received) = (self.sent.as_ptr(), self.received.as_mut_ptr());
         let (kind, world) = (u32::equivalent_datatype(), self.world.as_raw());
         let mut request = std::mem::MaybeUninit::uninit();
@@ -171,10 +173,11 @@ impl Ranks for MpiRanks {
     fn sum(&mut self, values: &mut [f32]) -> Result<()> {
         self.check()?;
         // Every rank sums its share, in the order of the ranks, and tells the others.
-        let share = values.len().div_ceil(self.size());
+        let size = self.size();
+        let share = values.len().div_ceil(size);
         self.sent.clear();
         self.sent.extend(values.iter().map(|v| v.to_bits()));
-        self.sent.resize(share * self.size(), 0);
+        self.sent.resize(share * size, 0);
         self.scatter_words(share)?;
         let (first, others) = self.received.split_at(share.min(self.received.len()));
         self.sent.clear();

@@ -24,9 +24,10 @@ use isogloss::text::{
     CorpusSample, Direction, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer,
 };
 use isogloss::training::{
-    Adam, AdamSettings, AdapterTraining, Corpus, CorpusOptions, Extras, HyperTraining, LrSchedule,
-    NoiseSettings, OnLong, ParameterGroup, Sampler, SamplerSettings, ScheduleKind, TagHead, Task,
-    Tasks, TextOptions, TrainedParts, Trainer, TrainerOptions, build_batch, trained_parameters,
+    Adam, AdamSettings, AdapterTraining, Alone, Corpus, CorpusOptions, Extras, HyperTraining,
+    LrSchedule, NoiseSettings, OnLong, ParameterGroup, Ranks, Sampler, SamplerSettings,
+    ScheduleKind, TagHead, Task, Tasks, TextOptions, TrainedParts, Trainer, TrainerOptions,
+    build_batch, trained_parameters,
 };
 
 use super::{hyper_adapters, hyper_x};
@@ -69,7 +70,7 @@ fn sentence(i: usize) -> String {
 
 /// Parallel text both ways between English and some languages; text of `texts` languages to be
 /// denoised; tagged English.
-fn corpus(others: &[&str], texts: &[&str], tagged: bool) -> Arc<Corpus> {
+pub fn corpus(others: &[&str], texts: &[&str], tagged: bool) -> Arc<Corpus> {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, lines: Vec<serde_json::Value>| -> Input {
         let path = dir.path().join(name);
@@ -116,7 +117,7 @@ fn corpus(others: &[&str], texts: &[&str], tagged: bool) -> Arc<Corpus> {
 }
 
 /// Random weights, those that `trained` names with gradient slots.
-fn base(trained: impl Fn(&str) -> bool) -> ParameterSet {
+pub fn base(trained: impl Fn(&str) -> bool) -> ParameterSet {
     let config = config();
     ParameterSet::from_values(&config, trained, |name, shape| {
         Ok(initial_values(name, shape, &config, InitMethod::Xavier, 3))
@@ -129,6 +130,17 @@ fn trainer(
     set: ParameterSet,
     method: Box<dyn TrainedParts>,
     tag_head: Option<TagHead>,
+) -> Trainer {
+    trainer_of(corpus, set, (method, tag_head), 1, Box::new(Alone))
+}
+
+/// One of the processes `ranks`, for as many ranks an update as are given.
+pub fn trainer_of(
+    corpus: &Arc<Corpus>,
+    set: ParameterSet,
+    (method, tag_head): (Box<dyn TrainedParts>, Option<TagHead>),
+    num_ranks: usize,
+    ranks: Box<dyn Ranks>,
 ) -> Trainer {
     let model = M2m100::new(&config(), &set, None).unwrap();
     let adam =
@@ -147,8 +159,9 @@ fn trainer(
         label_smoothing: 0.1,
         clip_norm: Some(1.0),
         gradient_checkpointing: false,
+        in_bf16: false,
         grad_accum: 1,
-        ranks: 1,
+        ranks: num_ranks,
         seed: 6,
     };
     let lanes = corpus.directions.iter().map(|lane| lane.direction.clone());
@@ -156,7 +169,7 @@ fn trainer(
     let noise = Some((NoiseSettings::default(), 3));
     let sampler = Sampler::new(corpus.clone(), settings);
     let tasks = Tasks { noise, tag_head };
-    let extras = Extras { parts, method: Some(method), tasks, ..Extras::default() };
+    let extras = Extras { parts, method: Some(method), tasks, ranks };
     Trainer::new(model, set, optimizer, sampler, options, extras).unwrap()
 }
 
@@ -174,7 +187,7 @@ fn run(trainer: &mut Trainer) -> Vec<String> {
 }
 
 /// The bits of parameters by name.
-fn bits<'a>(parameters: impl Iterator<Item = &'a Parameter>) -> BTreeMap<String, Vec<u32>> {
+pub fn bits<'a>(parameters: impl Iterator<Item = &'a Parameter>) -> BTreeMap<String, Vec<u32>> {
     let of = |p: &Parameter| values(&p.tensor).unwrap().iter().map(|v| v.to_bits()).collect();
     parameters.map(|p| (p.name.to_string(), of(p))).collect()
 }
@@ -189,7 +202,7 @@ fn moved(
 }
 
 /// A network for all lanes of a text, as new.
-fn network(c: HyperConfig, corpus: &Corpus) -> HyperNetwork {
+pub fn network(c: HyperConfig, corpus: &Corpus) -> HyperNetwork {
     let mut keys: BTreeMap<Factor, BTreeSet<String>> = BTreeMap::new();
     for lane in &corpus.directions {
         let (src, tgt) = (&lane.direction.src_lang, &lane.direction.tgt_lang);
@@ -211,15 +224,15 @@ fn network(c: HyperConfig, corpus: &Corpus) -> HyperNetwork {
     network
 }
 
-fn adapters() -> HyperConfig {
+pub fn adapters() -> HyperConfig {
     HyperConfig { embedding_dim: 6, layer_embedding_dim: 4, ..hyper_adapters(8, [2, 1], 3, 7) }
 }
 
-fn x() -> HyperConfig {
+pub fn x() -> HyperConfig {
     HyperConfig { projection: Some(9), ..hyper_x(8, [2, 1], 3, 7) }
 }
 
-fn hyper_training(network: &HyperNetwork) -> Box<HyperTraining> {
+pub fn hyper_training(network: &HyperNetwork) -> Box<HyperTraining> {
     Box::new(HyperTraining::new(network.clone(), |_| true, BTreeSet::new(), 0))
 }
 
