@@ -51,22 +51,27 @@ peers: build ## speed and memory beside other programs; needs PYTHON with torch,
 	$(PYTHON) tests/bench/finetune_memory.py --tokens 512 --updates 2 --rounds 3 --systems f32,bf16-ckpt,peft-f32,peft-bf16
 	$(PYTHON) tests/bench/score_peers.py $(BINARY) --sizes 1000,10000
 
-# A folder like a CUDA toolkit: made from CUDA_HOME, or from the compiler's wheels where there is none.
-CUDA_TOOLKIT := $(abspath $(TARGET))/cuda/toolkit
-# Kernels run on this compute capability and newer ones.
+# A folder like a CUDA toolkit: made from CUDA_HOME, or from the compiler's wheels where there is none. Each has a
+# place of its own, and what is built with it too: cargo does not see when a compiler changes.
+CUDA_KEY := $(if $(CUDA_HOME),$(subst /,-,$(CUDA_HOME)),wheels)
+CUDA := $(abspath $(TARGET))/cuda/$(CUDA_KEY)
+# Kernels run on this compute capability and newer ones up to 8.9; from 90 on, on that one alone.
 CUDA_COMPUTE_CAP ?= 80
-cuda_env = env CUDA_HOME=$(1) CUDA_PATH=$(1) NVCC=$(1)/bin/nvcc PATH=$(1)/bin:$$PATH CUDA_COMPUTE_CAP=$(CUDA_COMPUTE_CAP)
+cuda_env = env "CUDA_HOME=$(1)" "CUDA_PATH=$(1)" "NVCC=$(1)/bin/nvcc" "PATH=$(1)/bin:$$PATH" CUDA_COMPUTE_CAP=$(CUDA_COMPUTE_CAP)
 
-cuda: $(CUDA_TOOLKIT)/bin/nvcc ## the release binary for NVIDIA GPUs, target/cuda/release/isogloss; CUDA_HOME: an installed toolkit
-	$(call cuda_env,$(CUDA_TOOLKIT)) $(CARGO) build --release --locked --features cuda --target-dir $(TARGET)/cuda
+cuda: $(CUDA)/toolkit/made ## the release binary for NVIDIA GPUs, target/cuda/isogloss; CUDA_HOME: an installed toolkit
+	$(call cuda_env,$(CUDA)/toolkit) $(CARGO) build --release --locked --features cuda --target-dir $(CUDA)/build
+	install -m755 $(CUDA)/build/release/isogloss $(TARGET)/cuda/isogloss
 
-$(CUDA_TOOLKIT)/bin/nvcc: tests/cuda/toolkit.py
-	$(PYTHON) tests/cuda/toolkit.py $(CUDA_TOOLKIT) $(if $(CUDA_HOME),--from $(CUDA_HOME))
-	@touch -h $@
+$(CUDA)/toolkit/made: tests/cuda/toolkit.py
+	@rm -rf $(CUDA)/build
+	$(PYTHON) tests/cuda/toolkit.py $(CUDA)/toolkit $(if $(CUDA_HOME),--from $(CUDA_HOME))
+	@touch $@
 
 cudacheck: ## types and lints of what `make cuda` builds, without a compiler for kernels
-	$(PYTHON) tests/cuda/toolkit.py $(TARGET)/cuda/none --nvcc none
-	$(call cuda_env,$(abspath $(TARGET))/cuda/none) $(CARGO) clippy --features cuda --locked -- -D warnings
+	$(PYTHON) tests/cuda/toolkit.py $(TARGET)/cuda/none/toolkit --nvcc none
+	$(call cuda_env,$(abspath $(TARGET))/cuda/none/toolkit) $(CARGO) clippy --features cuda --locked \
+	  --target-dir $(TARGET)/cuda/none/build -- -D warnings
 
 docs: ## the library's documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked

@@ -15,6 +15,35 @@ fn main() {
     }
     emit("ISOGLOSS_BUILD_CANDLE", locked_version(&lock, "candle-core"));
     emit("ISOGLOSS_BUILD_SACREBLEU", locked_version(&lock, "sacrebleu-rs"));
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        compile_kernels(&root.join("src/kernels/cuda/kernels.cu"));
+    }
+}
+
+/// The GPU's kernels as PTX, which the driver compiles for the GPU it finds: it runs on the compute
+/// capability it was made for and newer ones.
+fn compile_kernels(source: &Path) {
+    println!("cargo:rerun-if-changed={}", source.display());
+    for name in ["NVCC", "CUDA_COMPUTE_CAP"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    let nvcc = std::env::var_os("NVCC").unwrap_or_else(|| "nvcc".into());
+    let capability = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".into());
+    // `8.6`, `sm_86` and `86` are the same.
+    let capability: String = capability.chars().filter(char::is_ascii_digit).collect();
+    let target = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let done = Command::new(&nvcc)
+        .arg("--ptx")
+        .arg(format!("-arch=compute_{capability}"))
+        .args(["-O3", "-o"])
+        .arg(target.join("kernels.ptx"))
+        .arg(source)
+        .status();
+    match done {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("nvcc: {status}"),
+        Err(e) => panic!("no {}: {e}; `make cuda` brings one", nvcc.to_string_lossy()),
+    }
 }
 
 fn emit(name: &str, value: Option<String>) {

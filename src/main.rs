@@ -34,11 +34,12 @@ fn main() -> std::process::ExitCode {
 fn run(cli: &Cli, settings: Settings) -> ExitCode {
     panic::speak_in_records(cli.global.json);
     let mut global = cli.global.clone();
-    if matches!(cli.command, Command::Train(_)) && Launch::of_process().is_some_and(|l| l.rank > 0)
-    {
+    let together = matches!(&cli.command, Command::Train(args) if args.ranks != Some(1));
+    if together && Launch::of_process().is_some_and(|l| l.rank > 0) {
         // The first of several processes speaks for all.
         global.quiet = 2;
         global.progress = ProgressChoice::Never;
+        global.warnings_as_errors = false;
     }
     let context = Context::new(&global).with_settings(settings);
     let result = startup::use_threads(context.threads)
@@ -50,7 +51,7 @@ fn run(cli: &Cli, settings: Settings) -> ExitCode {
         .and_then(|outcome| flush_stdout().map(|()| outcome));
     context.report.finish();
     let result = result.and_then(|outcome| match context.report.first_warning() {
-        Some(kind) if cli.global.warnings_as_errors => Err(context.report.as_error(kind)),
+        Some(kind) if global.warnings_as_errors => Err(context.report.as_error(kind)),
         _ => Ok(outcome),
     });
     conclude(&context.report, result)

@@ -25,6 +25,18 @@ step() {
 step "format" fmt "$cargo" fmt --check
 step "lints" clippy "$cargo" clippy --quiet --all-targets --locked -- -D warnings
 
+# What is behind features that this machine need not be able to build.
+if command -v python3 >/dev/null && command -v gcc >/dev/null && [ "$(uname -m)" = x86_64 ]; then
+  step "types and lints with \`cuda\`" clippy make --no-print-directory -s cudacheck CARGO="$cargo"
+else
+  echo "== types and lints with \`cuda\`: left out, needs python3 and gcc on x86_64"
+fi
+if command -v mpirun >/dev/null && command -v mpicc >/dev/null; then
+  step "tests with \`mpi\`" clippy "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
+else
+  echo "== tests with \`mpi\`: left out, no MPI library is installed"
+fi
+
 echo "== tests"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -33,12 +33,14 @@ fn wide(t: &Tensor) -> Result<Tensor> {
     Ok(t.to_dtype(DType::F32)?)
 }
 
-/// `a b` in f32; of values rounded to bf16, summed in f32, when asked for.
+/// `a b` in f32; of values rounded to bf16 when asked for. Products of such values are exact in f32, and
+/// in the short floats a GPU may multiply f32 in (TF32), so that only the factors are rounded.
 fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
-    match in_bf16 {
-        true => wide(&a.to_dtype(DType::BF16)?.matmul(&b.to_dtype(DType::BF16)?)?),
-        false => Ok(wide(a)?.matmul(&wide(b)?)?),
-    }
+    let factor = |t: &Tensor| match in_bf16 {
+        true => wide(&t.to_dtype(DType::BF16)?),
+        false => wide(t),
+    };
+    Ok(factor(a)?.matmul(&factor(b)?)?)
 }
 
 /// Indices on a device.
@@ -57,17 +59,12 @@ fn thinned(x: &Tensor, d: Dropout) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let x = x.contiguous()?;
-    match x.device() {
-        Device::Cpu => {
-            Ok(Tensor::from_vec(dropout::apply(&values(&x)?, d), x.dims(), &Device::Cpu)?)
-        }
-        // Drawn on the host; the numbers are the same on all devices.
-        device => {
-            let ones = vec![1f32; x.elem_count()];
-            let factors = Tensor::from_vec(dropout::apply(&ones, d), x.dims(), device)?;
-            Ok((x * factors)?)
-        }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::kernels::cuda::dropout(&x, d);
     }
+    // Drawn on the host.
+    Ok(Tensor::from_vec(dropout::apply(&values(&x)?, d), x.dims(), x.device())?)
 }
 
 impl Backward<'_> {

@@ -10,10 +10,15 @@ use crate::kernels::storage::values;
 
 impl Tape {
     /// `[rows, sum of widths]`: each row is its pieces, one after another. A piece without a value
-    /// is zeros; column by column all pieces have the widths given.
-    pub fn concat_rows(&self, rows: &[Vec<Option<Value>>], widths: &[usize]) -> Result<Value> {
-        if rows.iter().flatten().flatten().any(|piece| !self.has_kernels(piece)) {
-            return composed::concat_rows(self, rows, widths);
+    /// is zeros; column by column all pieces have the widths given. All lies on `device`.
+    pub fn concat_rows(
+        &self,
+        rows: &[Vec<Option<Value>>],
+        widths: &[usize],
+        device: &Device,
+    ) -> Result<Value> {
+        if !self.has_kernels_on(device) {
+            return composed::concat_rows(self, rows, widths, device);
         }
         let total: usize = widths.iter().sum();
         let mut out = vec![0f32; rows.len() * total];
@@ -106,14 +111,14 @@ mod tests {
         let b = parameter("b", 1, vec![3.0], &[1]);
         let tape = Tape::recording();
         let rows = [vec![Some(a.value()), None], vec![Some(a.value()), Some(b.value())]];
-        let z = tape.concat_rows(&rows, &[2, 1]).unwrap();
+        let z = tape.concat_rows(&rows, &[2, 1], &Device::Cpu).unwrap();
         assert_eq!(z.tensor().to_vec2::<f32>().unwrap(), [[1.0, 2.0, 0.0], [1.0, 2.0, 3.0]]);
         let mut gradients = Gradients::new([&a, &b]).unwrap();
         let seed = Tensor::from_vec(vec![1f32, 2.0, 4.0, 8.0, 16.0, 32.0], (2, 3), &Device::Cpu);
         tape.backward(vec![(z, seed.unwrap())], &mut gradients).unwrap();
         assert_eq!(gradients.get(0).unwrap().to_vec1::<f32>().unwrap(), [9.0, 18.0]);
         assert_eq!(gradients.get(1).unwrap().to_vec1::<f32>().unwrap(), [32.0]);
-        let bad = Tape::disabled().concat_rows(&[vec![Some(b.value())]], &[2]);
+        let bad = Tape::disabled().concat_rows(&[vec![Some(b.value())]], &[2], &Device::Cpu);
         assert!(bad.is_err());
     }
 

@@ -107,7 +107,7 @@ pub struct Tape {
     checkpoints: bool,
     /// Whether operations are put together from those of the tensor library on the CPU too.
     composed: bool,
-    /// Whether composed products are of values rounded to bf16.
+    /// Whether factors of composed products are rounded to bf16.
     in_bf16: bool,
 }
 
@@ -121,8 +121,8 @@ impl Tape {
     pub fn composed(self) -> Self {
         Self { composed: true, ..self }
     }
-    /// The same with products of values rounded to bf16, summed in f32, where no kernel of the CPU
-    /// does them: weights, sums and everything else stay in f32.
+    /// The same with factors of products rounded to bf16 where no kernel of the CPU multiplies them:
+    /// weights, sums and everything else stay in f32.
     pub fn in_bf16(self) -> Self {
         Self { in_bf16: true, ..self }
     }
@@ -131,7 +131,10 @@ impl Tape {
     }
     /// Whether the kernels know where a value lies.
     pub fn has_kernels(&self, x: &Value) -> bool {
-        !self.composed && x.tensor.device().is_cpu()
+        self.has_kernels_on(x.tensor.device())
+    }
+    pub(super) fn has_kernels_on(&self, device: &Device) -> bool {
+        !self.composed && device.is_cpu()
     }
     /// Records, for training.
     pub fn recording() -> Self {

@@ -78,15 +78,15 @@ fn cuda(n: usize) -> Result<Device> {
     }
 }
 
-/// Whether a number format is one of those that a command has on the CPU.
+/// Whether a number format is one of those that a command computes in.
 ///
 /// # Errors
 /// Usage: the command does not compute in this format.
-pub fn check_dtype(dtype: Option<Dtype>, available: &[Dtype], device: &Device) -> Result<()> {
+pub fn check_dtype(dtype: Option<Dtype>, available: &[Dtype]) -> Result<()> {
     match dtype {
-        Some(dtype) if device.is_cpu() && !available.contains(&dtype) => {
+        Some(dtype) if !available.contains(&dtype) => {
             let names: Vec<String> = available.iter().map(|d| format!("`{d}`")).collect();
-            let e = Error::usage(format!("`{dtype}` is not available on the CPU"))
+            let e = Error::usage(format!("this command does not compute in `{dtype}`"))
                 .flag("--dtype")
                 .expected(format!("{} in this command", names.join(", ")));
             Err(match available {
@@ -104,15 +104,14 @@ mod tests {
 
     #[test]
     fn formats_a_command_does_not_compute_in_are_refused() {
-        let cpu = &Device::Cpu;
         for dtype in [Dtype::Bf16, Dtype::F16, Dtype::Int8] {
-            let e = check_dtype(Some(dtype), &[Dtype::F32], cpu).unwrap_err();
+            let e = check_dtype(Some(dtype), &[Dtype::F32]).unwrap_err();
             assert_eq!(e.exit_code() as u8, 2);
             assert_eq!(e.place().flag.as_deref(), Some("--dtype"));
         }
-        assert!(check_dtype(Some(Dtype::F32), &[Dtype::F32], cpu).is_ok());
-        assert!(check_dtype(Some(Dtype::Int8), &[Dtype::F32, Dtype::Int8], cpu).is_ok());
-        assert!(check_dtype(None, &[Dtype::F32], cpu).is_ok());
+        assert!(check_dtype(Some(Dtype::F32), &[Dtype::F32]).is_ok());
+        assert!(check_dtype(Some(Dtype::Int8), &[Dtype::F32, Dtype::Int8]).is_ok());
+        assert!(check_dtype(None, &[Dtype::F32]).is_ok());
     }
 
     #[test]

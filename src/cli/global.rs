@@ -52,8 +52,8 @@ pub struct GlobalArgs {
     pub device: DeviceChoice,
     /// Number format of the weights that `translate` computes with, `export` writes and `inspect`
     /// measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not
-    /// train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic.
-    /// Other commands compute in f32
+    /// train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but
+    /// for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
     /// Refuse kernels and reductions whose result may vary from run to run
@@ -189,8 +189,8 @@ impl Context {
     /// Environment: the device is not part of this binary or command, or cannot be opened; usage: the
     /// number format asked for is not among them.
     pub fn open_device(&self, computes: Computes, available: &[Dtype]) -> Result<()> {
+        device::check_dtype(self.dtype_choice, available)?;
         let device = device::open(self.device_choice, computes, &self.report)?;
-        device::check_dtype(self.dtype_choice, available, &device)?;
         self.device.get_or_init(|| device);
         Ok(())
     }

@@ -57,7 +57,8 @@ const MAX_PARAMS: usize = 1 << 32;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
-    let launch = context.launch;
+    // One rank is one process, however it was started.
+    let launch = context.launch.filter(|_| args.ranks != Some(1));
     let num_ranks = processes::num_ranks(args, launch)?;
     if context.dry_run && launch.is_some_and(|l| l.rank > 0) {
         return Ok(Outcome::Ok);
@@ -244,6 +245,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let device = context.device();
     if !device.is_cpu() {
+        // Factors rounded to bf16 lose nothing in a GPU's short floats.
+        candle_core::cuda::set_gemm_reduced_precision_f32(frozen == FrozenType::Bf16);
         set.move_to(device)?;
         let of_method = method.iter_mut().flat_map(|m| m.parameters_mut());
         let of_head = tasks.tag_head.iter_mut().flat_map(TagHead::parameters_mut);
@@ -281,7 +284,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(launch) = launch {
         context.report.status(format!("{} processes train together", launch.size));
     }
-    let trainer = Trainer::new(
+    let mut trainer = Trainer::new(
         model,
         set,
         optimizer,
@@ -304,6 +307,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         },
         Extras { parts, method, tasks, ranks },
     )?;
+    trainer.check_equal()?;
     catch_signals()?;
     let Some(run) = run else {
         follow(trainer)?;

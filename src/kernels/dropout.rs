@@ -40,6 +40,10 @@ impl Dropout {
             scale: (1.0 / keep) as f32,
         }
     }
+    /// Key, bound of the hash and scale, for kernels elsewhere.
+    pub fn parts(&self) -> (u32, u32, f32) {
+        (self.key, self.keep, self.scale)
+    }
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }

@@ -9,6 +9,8 @@ pub mod adam;
 pub mod attention;
 pub mod buffer;
 pub mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod dropout;
 pub mod elementwise;
 pub mod embedding;

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use super::run_dir::STATE;
+use candle_core::Device;
+
 use crate::error::{Error, Result};
 use crate::formats::provenance::Provenance;
 use crate::formats::safetensors::{self, Data, Entry};
@@ -64,7 +66,10 @@ pub fn write_model(
     if let Some(convention) = source.convention {
         keep_convention(convention, dir)?;
     }
-    let guards = set.iter().map(|p| Ok((p, stored(&p.tensor)?))).collect::<Result<Vec<_>>>()?;
+    // What lies on another device comes over; the others are shared.
+    let here = set.iter().map(|p| Ok((p, p.tensor.to_device(&Device::Cpu)?)));
+    let here = here.collect::<Result<Vec<_>>>()?;
+    let guards = here.iter().map(|(p, t)| Ok((p, stored(t)?))).collect::<Result<Vec<_>>>()?;
     let mut entries: BTreeMap<String, Entry<'_>> = guards
         .iter()
         .map(|(p, v)| {

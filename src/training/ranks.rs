@@ -31,7 +31,7 @@ pub trait Ranks {
     /// # Errors
     /// As of [`Ranks::gather`].
     fn sum(&mut self, values: &mut [f32]) -> Result<()>;
-    /// All ranks have come to the same end.
+    /// Waits, however long it takes, until all ranks have come here: to the same end of a run.
     fn finish(self: Box<Self>) {}
 }
 
@@ -81,7 +81,8 @@ fn connect(_processes: usize) -> Result<Box<dyn Ranks>> {
 fn unreachable(why: &str) -> Error {
     Error::environment("cannot speak to the processes this one was started with")
         .cause(why)
-        .hint("start one process, or `mpirun -np N` of the MPI library it was built with")
+        .hint("`--ranks 1` trains in this process alone")
+        .hint("`mpirun -np N` is to be that of the MPI library this program was built with")
 }
 
 #[cfg(test)]

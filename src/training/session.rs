@@ -147,14 +147,15 @@ impl Session<'_> {
             let agreed = self.trainer.agree(false, STOP_SIGNAL.load(Ordering::Relaxed));
             let stopped = match agreed {
                 Ok((_, 0)) => None,
-                Ok((_, signal)) => {
-                    self.trainer.part();
-                    Some(stopped(signal, self.trainer.step()))
-                }
+                Ok((_, signal)) => Some(Error::new(
+                    ErrorKind::Stopped(signal),
+                    format!("stopped by signal at step {}", self.trainer.step()),
+                )),
                 Err(e) => Some(e),
             };
             if let Some(e) = stopped {
                 self.save(&mut p, observer)?;
+                self.trainer.part();
                 return Err(self.to_be_continued(e));
             }
             let position = self.trainer.sampler.state();
@@ -168,6 +169,7 @@ impl Session<'_> {
                     // Parameters are those of before the step; so must the data position be.
                     self.trainer.sampler.restore(&position)?;
                     self.save(&mut p, observer)?;
+                    self.trainer.part();
                     if e.kind() != ErrorKind::Data {
                         return Err(self.to_be_continued(e));
                     }
@@ -214,8 +216,8 @@ impl Session<'_> {
                 window_start += paused.elapsed();
             }
         };
-        self.trainer.agree(true, 0)?;
-        self.trainer.part();
+        // Nobody else is needed any more; whoever has gone before is not missed.
+        let _ = self.trainer.agree(true, 0);
         if p.last_validated != self.trainer.step() {
             self.validate(&mut p, observer)?;
         }
@@ -242,6 +244,7 @@ impl Session<'_> {
             },
             observer,
         )?;
+        self.trainer.part();
         Ok(best)
     }
 
@@ -498,25 +501,26 @@ impl Session<'_> {
     }
 }
 
-/// What ranks other than the first do: the same updates, until the first says that the run is over.
-/// They write nothing.
+/// What ranks other than the first do: the same updates, until the first says that the run is over or
+/// all have come to the same fault. They write nothing, and leave it to the first to say why.
 ///
 /// # Errors
-/// Those of an update; stopped: a rank has had a signal.
+/// Those of an update that are this rank's alone.
 pub fn follow(mut trainer: Trainer) -> Result<()> {
     loop {
         let (is_over, signal) = trainer.agree(false, STOP_SIGNAL.load(Ordering::Relaxed))?;
         if is_over || signal != 0 {
-            trainer.part();
-            return if is_over { Ok(()) } else { Err(stopped(signal, trainer.step())) };
+            break;
         }
         let plans = trainer.draw();
-        trainer.update(&plans)?;
+        match trainer.update(&plans) {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Data => break,
+            Err(e) => return Err(e),
+        }
     }
-}
-
-fn stopped(signal: i32, step: u64) -> Error {
-    Error::new(ErrorKind::Stopped(signal), format!("stopped by signal at step {step}"))
+    trainer.part();
+    Ok(())
 }
 
 fn lower_is_better(metric: &str) -> bool {

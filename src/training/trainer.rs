@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::batch::{Batch, BatchNoise, build_batch};
 use super::corpus::Corpus;
 use super::noise::NoiseSettings;
@@ -17,6 +19,7 @@ use super::task::Task;
 use crate::autograd::{Gradients, Parameter, Tape};
 use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::LossSums;
+use crate::kernels::storage::values;
 use crate::model::{DirectionParts, M2m100, Noise, ParameterSet, Tagged, Teacher, TrainingLoss};
 use crate::records::LoraPrune;
 use crate::text::Direction;
@@ -187,6 +190,38 @@ impl Trainer {
         (0..batches).map(|_| self.sampler.next_batch()).collect()
     }
 
+    /// Whether all ranks stand at the same step, with the same values and the same data before them.
+    ///
+    /// # Errors
+    /// Artifact: one does not; those of [`Ranks::gather`].
+    pub fn check_equal(&mut self) -> Result<()> {
+        if self.ranks.size() == 1 {
+            return Ok(());
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{} {:?}", self.step(), self.sampler.state()));
+        for p in self.trained() {
+            let moments = p.slot.map(|slot| self.optimizer.moments(slot));
+            let kept = moments.map(|m| [&m.first, &m.second]).into_iter().flatten();
+            for tensor in std::iter::once(&p.tensor).chain(kept) {
+                let sum = values(tensor)?
+                    .iter()
+                    .fold(0u64, |sum, v| sum.rotate_left(5).wrapping_add(u64::from(v.to_bits())));
+                hasher.update(sum.to_le_bytes());
+            }
+        }
+        let digest = hasher.finalize();
+        let (words, _) = digest.as_chunks::<8>();
+        let mine: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
+        let all = self.ranks.gather(&mine)?;
+        match all.chunks(mine.len()).position(|words| words != &all[..mine.len()]) {
+            None => Ok(()),
+            Some(rank) => Err(Error::artifact("processes do not begin from the same state")
+                .found(format!("rank {rank} stands elsewhere than rank 0"))
+                .hint("all must see the run's directory; `--overwrite` starts afresh")),
+        }
+    }
+
     /// What the first rank says and the signal that any rank has had.
     ///
     /// # Errors
@@ -197,7 +232,7 @@ impl Trainer {
         let signal = told.iter().map(|[_, signal]| *signal as i32).max().unwrap_or(0);
         Ok((told.first().is_some_and(|[is_over, _]| *is_over == 1), signal))
     }
-    /// Goes on alone, when all ranks have come to the same end.
+    /// Goes on alone, when all ranks have come to the same end; waits until they have.
     pub(super) fn part(&mut self) {
         std::mem::replace(&mut self.ranks, Box::new(Alone)).finish();
     }

@@ -50,7 +50,7 @@ fn ranks_in_turn_resume_exactly_and_are_part_of_the_run() {
     t.isogloss(train(&[&two[..], &["4", "-o", "parts"]].concat())).run().ok();
     // One rank is another run.
     let refused = t.isogloss(train(&["--max-steps", "8", "-o", "parts"])).run();
-    refused.code(2).says("ranks: 2 -> (none)");
+    refused.code(2).says("ranks: 2 -> (none)").says("`--ranks 2` in one process");
     t.isogloss(train(&[&two[..], &["8", "-o", "parts"]].concat())).run().ok();
     assert!(checkpoint(&t, "whole", 8) == checkpoint(&t, "parts", 8));
     // As many batches, summed in another order.
@@ -99,8 +99,10 @@ fn what_cannot_be_is_said() {
         silent.ok();
         assert_eq!(silent.stdout(), "");
     }
+    // Asked to train alone, it does.
+    launched(torchrun, &["--ranks", "1"]).ok();
     // One process alone is no launch.
-    launched([("RANK", "0"), ("WORLD_SIZE", "1")], &[]).ok();
+    launched([("RANK", "0"), ("WORLD_SIZE", "1")], &["--overwrite"]).ok();
 }
 
 #[cfg(feature = "mpi")]

@@ -141,11 +141,11 @@ fn frozen_matrices_in_bf16() {
 fn number_formats_it_has_not() {
     let t = prepared();
     let run = train(&t, "r", "--max-steps 1 --dtype f16").run();
-    run.code(2).says("`f16` is not available on the CPU").says("`f32`, `bf16`");
+    run.code(2).says("does not compute in `f16`").says("`f32`, `bf16`");
     assert!(!t.exists("r"));
     let line = "profile-neurons -m model -o s.safetensors --dtype bf16 dev.jsonl";
     let run = t.isogloss(words(line)).run();
-    run.code(2).says("`bf16` is not available on the CPU");
+    run.code(2).says("does not compute in `bf16`");
 }
 
 /// Lines of the plan by what they say.

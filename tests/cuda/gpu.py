@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Checks a finished binary on a machine with an NVIDIA GPU: parity, every method, speed, memory; one table.
 
-    python3 tests/cuda/gpu.py target/cuda/release/isogloss [--minutes 9] [--quick]
+    python3 tests/cuda/gpu.py target/cuda/isogloss [--minutes 9] [--quick]
 
 Builds nothing. Makes its own text and models, trains each method with the same seed on the CPU and on the
-GPU and compares the losses update by update (f32, no TF32), then measures training in tokens a second on
-shapes A (d 256), B (d 512) and Transformer-big (d 1024), beside PyTorch in the same turns where `torch` and
-`transformers` are installed. Exits with 1 when a check fails. Whatever does not fit into --minutes is named as
+GPU and compares the losses update by update (f32, no TF32; those of --dtype bf16 within 2 %), then measures
+training in tokens a second on shapes A (d 256), B (d 512) and Transformer-big (d 1024). Exits with 1 when a check
+fails. Whatever does not fit into --minutes is named as
 left out. With --device cpu both sides run on the CPU: what the script does can then be tried without a GPU.
 """
 import argparse
@@ -107,7 +107,8 @@ class Bench:
                 cpu, gpu = self.losses(f"{slug}-cpu"), self.losses(f"{slug}-gpu")
                 first = max(abs(g / c - 1) for g, c in zip(gpu[0], cpu[0]))
                 worst = max(abs(g[0] / c[0] - 1) for g, c in zip(gpu, cpu))
-                ok = len(cpu) == len(gpu) == UPDATES and worst < TOLERANCE and first < TOLERANCE
+                far = 2e-2 if "bf16" in flags else TOLERANCE
+                ok = len(cpu) == len(gpu) == UPDATES and worst < far and first < far
                 self.row(name, f"loss and norm of update 1 off by {first:.1e}, losses of {UPDATES} by {worst:.1e}"
                                f"  (cpu {between - started:.1f} s, {self.a.device} {ended - between:.1f} s)", ok)
             except Failure as e:
@@ -138,7 +139,8 @@ class Bench:
                 return None
             own = [int(m) for p, m in (line.split(",") for line in said.splitlines() if "," in line)
                    if p.strip() == str(process.pid) and m.strip().isdigit()]
-            most = max([most or 0, *own])
+            if own:
+                most = max(most or 0, *own)
             time.sleep(0.2)
         return most
 
@@ -181,7 +183,10 @@ def main():
         bench.isogloss("build-masks", "--k", 90, "-o", "masks.safetensors", "stats.safetensors")
         bench.device()
         bench.parity()
-        bench.resume()
+        try:
+            bench.resume()
+        except Failure as e:
+            bench.row("continued", str(e)[:200], False)
         if not a.quick:
             bench.speed()
     print(f"{bench.failed} failed")

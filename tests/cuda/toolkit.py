@@ -98,7 +98,8 @@ def run(*command, **more):
 def cudarc():
     """The sources of the crate that names the functions."""
     root = pathlib.Path(__file__).resolve().parents[2]
-    command = ["cargo", "metadata", "--format-version", "1", "--features", "cuda", "--locked"]
+    command = ["cargo", "metadata", "--format-version", "1", "--features", "cuda", "--locked",
+               "--filter-platform", "x86_64-unknown-linux-gnu"]
     text = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
     return pathlib.Path(re.search(r'"([^"]*/cudarc-[^"/]*)/Cargo.toml"', text)[1])
 

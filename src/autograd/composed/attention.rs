@@ -72,22 +72,31 @@ fn hidden(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Resu
 
 /// What dropout multiplies probabilities by, `[sentences, heads, queries, keys]`.
 fn factors(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Result<Tensor> {
+    // First draw, queries and keys of each sentence.
+    let parts: Vec<[u32; 3]> = (0..q.sentences)
+        .map(|s| {
+            let (q0, k0) = (spec.q_offsets[s], spec.k_offsets[s]);
+            let (tq, tk) = (spec.q_offsets[s + 1] - q0, spec.k_offsets[s + 1] - k0);
+            // Draws are numbered in 32 bits.
+            [draw_start((q0, k0), (tq, tk), spec.heads, 0) as u32, tq as u32, tk as u32]
+        })
+        .collect();
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        let parts = Tensor::from_vec(parts.concat(), (q.sentences, 3), device)?;
+        let sizes = (spec.heads, q.longest, k.longest);
+        return crate::kernels::cuda::attention_factors(&parts, spec.dropout, sizes);
+    }
     let dims = (q.sentences, spec.heads, q.longest, k.longest);
     let mut f = vec![0f32; dims.0 * dims.1 * dims.2 * dims.3];
-    let mut at = 0;
-    for s in 0..dims.0 {
-        let (q0, k0) = (spec.q_offsets[s], spec.k_offsets[s]);
-        let (tq, tk) = (spec.q_offsets[s + 1] - q0, spec.k_offsets[s + 1] - k0);
-        for h in 0..dims.1 {
-            let start = draw_start((q0, k0), (tq, tk), spec.heads, h);
-            for i in 0..dims.2 {
-                for j in 0..dims.3 {
-                    if i < tq && j < tk {
-                        f[at] = spec.dropout.factor(start + i * tk + j);
-                    }
-                    at += 1;
-                }
-            }
+    for (at, f) in f.iter_mut().enumerate() {
+        let (row, j) = (at / dims.3, (at % dims.3) as u32);
+        let (row, i) = (row / dims.2, (row % dims.2) as u32);
+        let (s, h) = (row / dims.1, (row % dims.1) as u32);
+        let [start, tq, tk] = parts[s];
+        if i < tq && j < tk {
+            let index = start.wrapping_add(h * tq * tk + i * tk + j);
+            *f = spec.dropout.factor(index as usize);
         }
     }
     Ok(Tensor::from_vec(f, dims, device)?)

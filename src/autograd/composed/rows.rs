@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::super::tape::{Source, Tape, Value};
 use super::indices;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub(in crate::autograd) fn gather_rows(tape: &Tape, x: &Value, rows: &Arc<[u32]>) -> Result<Value> {
     let dims = x.tensor().dims().to_vec();
@@ -26,10 +26,8 @@ pub(in crate::autograd) fn concat_rows(
     tape: &Tape,
     rows: &[Vec<Option<Value>>],
     widths: &[usize],
+    device: &Device,
 ) -> Result<Value> {
-    let known = rows.iter().flatten().flatten().next();
-    let device = known.map(|v| v.tensor().device().clone());
-    let device = device.ok_or_else(|| Error::bug("rows without a piece"))?;
     let mut pieces: Vec<(Source, usize, usize, usize)> = Vec::new();
     let mut out = Vec::with_capacity(rows.len());
     for (i, row) in rows.iter().enumerate() {
@@ -41,11 +39,14 @@ pub(in crate::autograd) fn concat_rows(
                     pieces.push((piece.source(), i, at, width));
                     piece.tensor().reshape(width)?
                 }
-                None => Tensor::zeros(width, DType::F32, &device)?,
+                None => Tensor::zeros(width, DType::F32, device)?,
             });
             at += width;
         }
-        out.push(Tensor::cat(&values, 0)?);
+        out.push(match values.is_empty() {
+            true => Tensor::zeros(0, DType::F32, device)?,
+            false => Tensor::cat(&values, 0)?,
+        });
     }
     let sources: Vec<Source> = pieces.iter().map(|p| p.0).collect();
     Ok(tape.push(Tensor::stack(&out, 0)?, &sources, || {

@@ -173,8 +173,12 @@ fn rows_of_matrices() {
     same("row", &[&[3, 6]], |t, v| t.row(&v[0], 1, &[2, 3], 0.5, 1.0));
     same("concat_rows", &[&[2], &[3]], |t, v| {
         let (a, b) = (Some(v[0].clone()), Some(v[1].clone()));
-        t.concat_rows(&[vec![a.clone(), b.clone()], vec![None, b], vec![a, None]], &[2, 3])
+        let rows = [vec![a.clone(), b.clone()], vec![None, b], vec![a, None]];
+        t.concat_rows(&rows, &[2, 3], &Device::Cpu)
     });
+    let none =
+        Tape::disabled().composed().concat_rows(&[vec![None], vec![None]], &[2], &Device::Cpu);
+    assert_eq!(none.unwrap().tensor().to_vec2::<f32>().unwrap(), [[0.0; 2]; 2]);
 }
 
 #[test]
@@ -209,9 +213,13 @@ fn products_in_bf16() {
     let (fine, coarse) = (product(&x, &w.t().unwrap(), false), product(&x, &w.t().unwrap(), true));
     let (fine, coarse) = (fine.unwrap(), coarse.unwrap());
     assert_eq!(coarse.dtype(), DType::F32);
-    let off: Vec<f32> = (fine - coarse).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let off: Vec<f32> = (fine - &coarse).unwrap().flatten_all().unwrap().to_vec1().unwrap();
     let most = off.iter().fold(0f32, |m, v| m.max(v.abs()));
     assert!(most > 1e-4 && most < 0.1, "{most}");
+    // Sums are not rounded: they are those of rounded factors.
+    let rounded = |t: &Tensor| wide(&t.to_dtype(DType::BF16).unwrap()).unwrap();
+    let exact = rounded(&x).matmul(&rounded(&w).t().unwrap()).unwrap();
+    close("rounded factors", &coarse, &exact);
     let all = parameters(&[&[4, 3], &[3, 3]], &[true, true]);
     let run = |tape: Tape| {
         let y = tape.linear(&all[0].value(), &all[1].value(), None, false).unwrap();

@@ -7,6 +7,7 @@ use crate::cli::Context;
 use crate::error::{Error, Result};
 use crate::formats::provenance::short;
 use crate::training::{RunDir, RunState, Settings, differences, latest_checkpoint, read_state};
+use crate::version;
 
 /// What a run must have been started with to be continued.
 pub struct Identity<'a> {
@@ -27,8 +28,11 @@ impl Identity<'_> {
             .map_err(|e| Error::bug("cannot encode settings").cause(e.to_string()))?;
         let sha256s = [self.valid_sha256, self.masks_sha256, self.method_sha256];
         Ok(format!(
-            "{settings} {} {} {} {sha256s:?}",
-            self.data_sha256, self.base_sha256, self.config_sha256
+            "{} {settings} {} {} {} {sha256s:?}",
+            version::short(),
+            self.data_sha256,
+            self.base_sha256,
+            self.config_sha256
         ))
     }
 
@@ -91,6 +95,11 @@ fn to_continue(args: &Args, identity: &Identity<'_>) -> Result<Option<RunState>>
             && identity.settings.get("prune_every") != Some(every)
         {
             e = e.hint(format!("`--prune-every {every}` keeps the schedule of pruning"));
+        }
+        if let Some(ranks) = state.settings.get("ranks")
+            && identity.settings.get("ranks") != Some(ranks)
+        {
+            e = e.hint(format!("`--ranks {ranks}` in one process, or `mpirun -np {ranks}`"));
         }
         return Err(e
             .hint(format!("for a new run from its weights: `{from} {} -o NEW`", path.display()))

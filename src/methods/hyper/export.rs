@@ -84,10 +84,13 @@ impl HyperNetwork {
             .map_err(|e| e.of_kind(ErrorKind::Usage))?;
         let (mut checked, mut plan) = (BTreeSet::new(), BTreeMap::new());
         let mut shapes: BTreeMap<String, BTreeMap<Site, usize>> = BTreeMap::new();
+        let by_direction = sides.iter().any(|side| self.index(*side) == Index::Direction);
         for (src, tgt) in directions {
             // A pair of hundreds of languages is nothing new after both were seen.
-            if checked.insert((Side::Encoder, src)) | checked.insert((Side::Decoder, tgt)) {
-                self.check_trained(task, (src, tgt), sides)?;
+            match checked.insert((Side::Encoder, src)) | checked.insert((Side::Decoder, tgt)) {
+                true => self.check_trained(task, (src, tgt), sides)?,
+                false if !by_direction => continue,
+                false => {}
             }
             let used = placement.choose("adapter", src, tgt, Default::default())?;
             for site in c.sites().into_iter().filter(|s| sides.contains(&s.side)) {

@@ -344,7 +344,8 @@ impl HyperNetwork {
                 })
                 .collect::<Result<Vec<_>>>()
         });
-        tape.concat_rows(&rows.collect::<Result<Vec<_>>>()?, &widths)
+        let device = self.parameter("trunk.input.bias")?.tensor.device();
+        tape.concat_rows(&rows.collect::<Result<Vec<_>>>()?, &widths, device)
     }
 
     fn linear(&self, tape: &Tape, x: &Value, name: &str, relu: bool) -> Result<Value> {

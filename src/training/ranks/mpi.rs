@@ -1,7 +1,8 @@
 //! Processes that speak through MPI.
 //!
-//! Every exchange is begun and then asked after, so that a process whose partner has gone sees the
-//! signal by which the launcher ends the others, and comes back with its parameters as they were.
+//! Every exchange is begun and then asked after, so that the first process, when a partner has gone,
+//! sees the signal by which the launcher ends the others, and comes back with its parameters as they
+//! were. The others wait for the first one until the launcher ends them: it may be busy for long.
 
 use std::mem::ManuallyDrop;
 use std::os::raw::{c_int, c_void};
@@ -18,7 +19,8 @@ use super::Ranks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::training::session::STOP_SIGNAL;
 
-/// How long an exchange may still take after a signal to stop: launchers kill a second after it.
+/// How long the first rank waits for an exchange after a signal to stop: launchers kill a second after
+/// it.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Waiting takes a processor until then; after that it looks in now and then.
 const EAGER: Duration = Duration::from_millis(2);
@@ -68,7 +70,12 @@ impl MpiRanks {
     }
 
     /// Waits for an exchange.
-    fn wait(&mut self, mut request: ffi::MPI_Request) -> Result<()> {
+    fn wait(&mut self, request: ffi::MPI_Request) -> Result<()> {
+        let patient = self.rank() > 0;
+        self.wait_for(request, patient)
+    }
+
+    fn wait_for(&mut self, mut request: ffi::MPI_Request, patient: bool) -> Result<()> {
         let (started, mut stopped) = (Instant::now(), None);
         loop {
             let mut done: c_int = 0;
@@ -78,7 +85,7 @@ impl MpiRanks {
             if done != 0 {
                 return Ok(());
             }
-            let signal = STOP_SIGNAL.load(Ordering::Relaxed);
+            let signal = if patient { 0 } else { STOP_SIGNAL.load(Ordering::Relaxed) };
             if signal != 0 && stopped.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                 self.broken = true;
                 return Err(Error::new(
@@ -192,8 +199,18 @@ impl Ranks for MpiRanks {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) {
-        if !self.broken {
+    fn finish(mut self: Box<Self>) {
+        if self.broken {
+            return;
+        }
+        let mut request = std::mem::MaybeUninit::uninit();
+        // SAFETY: the call fills `request`; no buffer takes part.
+        let request = unsafe {
+            ffi::MPI_Ibarrier(self.world.as_raw(), request.as_mut_ptr());
+            request.assume_init()
+        };
+        // Asked after with naps: who waits here takes no processor from who still works.
+        if self.wait_for(request, true).is_ok() {
             let Self { universe, .. } = *self;
             drop(ManuallyDrop::into_inner(universe));
         }

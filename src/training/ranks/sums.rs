@@ -7,13 +7,8 @@ use crate::kernels::storage::values;
 
 /// Values of a piece: 4 MiB, large beside a message's delay and small beside a model.
 const PIECE: usize = 1 << 20;
-
-/// A run of a slot's values in the piece.
-struct Run {
-    slot: usize,
-    start: usize,
-    len: usize,
-}
+/// Values of a gradient that goes by itself; smaller ones share a piece.
+const LARGE: usize = 1 << 16;
 
 /// Replaces gradients by their sum over all ranks. A slot that no rank has a gradient of stays
 /// without; one that some lack counts nothing for them.
@@ -30,47 +25,47 @@ pub fn sum_over(ranks: &mut dyn Ranks, gradients: &mut Gradients) -> Result<()> 
     let somewhere = |slot: usize| {
         all.iter().skip(slot / 64).step_by(mine.len()).any(|w| w >> (slot % 64) & 1 == 1)
     };
-    let mut piece: Vec<f32> = Vec::with_capacity(PIECE);
-    let mut runs: Vec<Run> = Vec::new();
+    let (mut piece, mut in_piece) = (Vec::with_capacity(PIECE), Vec::new());
     for slot in (0..slots).filter(|s| somewhere(*s)) {
-        // The one number that changes nothing it is added to, zero's sign included.
-        gradients.write(slot, |v, has_values| {
-            if !has_values {
-                v.fill(-0.0);
-            }
-        })?;
+        if gradients.get(slot).is_none() {
+            // The one number that changes nothing it is added to, zero's sign included.
+            gradients.write(slot, |v, _| v.fill(-0.0))?;
+        }
         let len = gradients.get(slot).map_or(0, |g| g.elem_count());
-        let mut start = 0;
-        while start < len {
-            let n = (PIECE - piece.len()).min(len - start);
-            if let Some(g) = gradients.get(slot) {
-                piece.extend_from_slice(&values(g)?[start..start + n]);
-            }
-            runs.push(Run { slot, start, len: n });
-            start += n;
-            if piece.len() == PIECE {
-                exchange(ranks, gradients, &mut piece, &mut runs)?;
-            }
+        if len >= LARGE {
+            let mut summed = Ok(());
+            gradients.write(slot, |v, _| {
+                summed = v.chunks_mut(PIECE).try_for_each(|part| ranks.sum(part));
+            })?;
+            summed?;
+            continue;
+        }
+        if piece.len() + len > PIECE {
+            sum_piece(ranks, gradients, &mut piece, &mut in_piece)?;
+        }
+        if let Some(g) = gradients.get(slot) {
+            piece.extend_from_slice(&values(g)?);
+            in_piece.push(slot);
         }
     }
-    exchange(ranks, gradients, &mut piece, &mut runs)
+    sum_piece(ranks, gradients, &mut piece, &mut in_piece)
 }
 
-/// Sums a piece and puts it back.
-fn exchange(
+/// Sums a piece and puts it back into its slots.
+fn sum_piece(
     ranks: &mut dyn Ranks,
     gradients: &mut Gradients,
     piece: &mut Vec<f32>,
-    runs: &mut Vec<Run>,
+    slots: &mut Vec<usize>,
 ) -> Result<()> {
     ranks.sum(piece)?;
-    let mut at = 0;
-    for run in runs.drain(..) {
-        let sums = &piece[at..at + run.len];
-        gradients.write(run.slot, |v, _| {
-            v[run.start..run.start + run.len].copy_from_slice(sums);
+    let mut rest = &piece[..];
+    for slot in slots.drain(..) {
+        gradients.write(slot, |v, _| {
+            let (own, others) = rest.split_at(v.len());
+            v.copy_from_slice(own);
+            rest = others;
         })?;
-        at += run.len;
     }
     piece.clear();
     Ok(())
