@@ -34,7 +34,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_needs_command" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -111,7 +111,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -158,7 +158,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -216,7 +216,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -379,7 +379,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -437,7 +437,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -479,7 +479,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -546,7 +546,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -608,7 +608,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -679,7 +679,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -724,7 +724,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -764,7 +764,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -794,7 +794,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"

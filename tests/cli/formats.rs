@@ -329,7 +329,7 @@ fn other_commands_refuse_what_they_cannot_do() {
         (
             vec!["train", "-m", "model", "--train", "train.jsonl", "--dtype", "int8", "-o", "x"],
             2,
-            "`int8` is not available",
+            "does not compute in `int8`",
         ),
         (
             vec!["translate", "-m", "model", "--dtype", "f16", "dev.jsonl"],

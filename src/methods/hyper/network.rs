@@ -344,7 +344,7 @@ impl HyperNetwork {
                 })
                 .collect::<Result<Vec<_>>>()
         });
-        let device = self.parameter("trunk.input.bias")?.tensor.device();
+        let device = self.parameters().next().map_or(&Device::Cpu, |p| p.tensor.device());
         tape.concat_rows(&rows.collect::<Result<Vec<_>>>()?, &widths, device)
     }
 
