@@ -34,8 +34,11 @@ fn main() -> std::process::ExitCode {
 fn run(cli: &Cli, settings: Settings) -> ExitCode {
     panic::speak_in_records(cli.global.json);
     let mut global = cli.global.clone();
-    let together = matches!(&cli.command, Command::Train(args) if args.ranks != Some(1));
-    if together && Launch::of_process().is_some_and(|l| l.rank > 0) {
+    let joined = match &cli.command {
+        Command::Train(args) => args.joined(Launch::of_process()),
+        _ => None,
+    };
+    if joined.is_some_and(|l| l.rank > 0) {
         // The first of several processes speaks for all.
         global.quiet = 2;
         global.progress = ProgressChoice::Never;

@@ -32,7 +32,7 @@ else
   echo "== types and lints with \`cuda\`: left out, needs python3 and gcc on x86_64"
 fi
 if command -v mpirun >/dev/null && command -v mpicc >/dev/null; then
-  step "tests with \`mpi\`" clippy "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
+  step "tests with \`mpi\`" test "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
 else
   echo "== tests with \`mpi\`: left out, no MPI library is installed"
 fi

@@ -148,7 +148,7 @@ pub(super) fn layer_norm(tape: &Tape, x: &Value, w: &Value, b: &Value) -> Result
     }))
 }
 
-/// A gradient on the device of what it belongs to.
+/// The sum of two gradients of one value, of its shape.
 pub(super) fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.dims() != b.dims() {
         return Err(Error::bug(format!("gradients of {:?} and {:?}", a.dims(), b.dims())));

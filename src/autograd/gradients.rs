@@ -44,8 +44,7 @@ impl Gradients {
     /// has alone is taken as it is.
     pub fn add(&mut self, other: &Self) -> Result<()> {
         for slot in (0..other.len()).filter(|s| other.written[*s]) {
-            let new = values(&other.buffers[slot])?;
-            self.write(slot, |v, accumulate| add_or_copy(v, &new, accumulate))?;
+            self.add_tensor(slot, other.buffers[slot].clone())?;
         }
         Ok(())
     }
@@ -53,8 +52,14 @@ impl Gradients {
     pub fn get(&self, slot: usize) -> Option<&Tensor> {
         self.written[slot].then(|| &self.buffers[slot])
     }
-    /// Adds a gradient that lies on another device than the CPU.
+    /// Adds a gradient of the slot's shape, where it lies.
     fn add_tensor(&mut self, slot: usize, gradient: Tensor) -> Result<()> {
+        if gradient.device().is_cpu() {
+            let new = values(&gradient)?;
+            return self.write(slot, |v, accumulate| {
+                if accumulate { add_in_place(v, &new) } else { v.copy_from_slice(&new) }
+            });
+        }
         self.buffers[slot] = match self.written[slot] {
             true => composed::sum(&self.buffers[slot], &gradient)?,
             false => gradient,
@@ -69,10 +74,6 @@ impl Gradients {
         self.written[slot] = true;
         Ok(())
     }
-}
-
-fn add_or_copy(to: &mut [f32], new: &[f32], add: bool) {
-    if add { add_in_place(to, new) } else { to.copy_from_slice(new) }
 }
 
 /// A gradient that arrives at an operation.
@@ -165,13 +166,7 @@ impl<'a> Backward<'a> {
                 });
                 Ok(())
             }
-            Source::Parameter(slot) if !gradient.tensor.device().is_cpu() => {
-                self.parameters.add_tensor(slot, gradient.tensor)
-            }
-            Source::Parameter(slot) => {
-                let new = values(&gradient.tensor)?;
-                self.parameters.write(slot, |v, accumulate| add_or_copy(v, &new, accumulate))
-            }
+            Source::Parameter(slot) => self.parameters.add_tensor(slot, gradient.tensor),
         }
     }
 

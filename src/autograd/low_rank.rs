@@ -66,6 +66,16 @@ impl LowRank {
     }
 }
 
+/// Where the gradients of a map with updates go: those of `x`, `w` and `b` first.
+pub(super) fn sources(map: [&Value; 3], updates: &[LowRank]) -> Vec<Source> {
+    let mut to: Vec<Source> = map.into_iter().map(Value::source).collect();
+    for u in updates {
+        to.extend([u.lora_a.source(), u.lora_b.source()]);
+        to.extend(u.gate.as_ref().map(|g| g.weights.source()));
+    }
+    to
+}
+
 impl Tape {
     /// `x Wᵀ + b` and all `updates`, then ReLU when asked: `[tokens, out]`. The updates see `x`
     /// through the dropout `d`.
@@ -109,11 +119,7 @@ impl Tape {
             }
             (Tensor::from_vec(y, (rows, out), &Device::Cpu)?, downs)
         };
-        let mut to = vec![x.source(), w.source(), b.source()];
-        for u in updates {
-            to.extend([u.lora_a.source(), u.lora_b.source()]);
-            to.extend(u.gate.as_ref().map(|g| g.weights.source()));
-        }
+        let to = sources([x, w, b], updates);
         let kept = relu.then(|| y.clone());
         Ok(self.push(y, &to, || {
             let (x, w, updates) = (x.tensor().clone(), w.tensor().clone(), updates.to_vec());

@@ -10,6 +10,9 @@
 //!   accumulation over micro-batches free;
 //! * constants and frozen parameters cost nothing: an operation that nothing trainable
 //!   feeds is not recorded.
+//!
+//! On the CPU operations are kernels of our own; on other devices they are [`composed`] of those of
+//! the tensor library.
 
 pub mod composed;
 mod feed_forward;

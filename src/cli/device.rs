@@ -27,7 +27,7 @@ pub fn open(choice: DeviceChoice, computes: Computes, report: &Reporter) -> Resu
             "no device `cuda:{n}`: this command computes on the CPU only"
         ))
         .flag("--device")
-        .expected("`auto` or cpu")
+        .expected("`auto` or `cpu`")
         .hint("leave `--device` out")),
         (DeviceChoice::Auto, Computes::OnCpu) => {
             report.note("device: `cpu`");

@@ -57,8 +57,7 @@ const MAX_PARAMS: usize = 1 << 32;
 
 pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     args.check()?;
-    // One rank is one process, however it was started.
-    let launch = context.launch.filter(|_| args.ranks != Some(1));
+    let launch = args.joined(context.launch);
     let num_ranks = processes::num_ranks(args, launch)?;
     if context.dry_run && launch.is_some_and(|l| l.rank > 0) {
         return Ok(Outcome::Ok);
@@ -188,7 +187,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         valid: valid.as_ref(),
         held,
         has_logits_bias: bias.is_some(),
-        sums_ranks: num_ranks > ranks.size() && launch.is_none(),
+        sums_ranks: num_ranks > 1 && launch.is_none(),
     })?;
     if let Some(warning) = available_bytes().and_then(|n| memory.warning(n)) {
         context.report.warning(&warning);

@@ -130,11 +130,6 @@ impl RunDir {
         self.path.join("checkpoints").join(name)
     }
 
-    /// The checkpoint `latest` names, if the run has one.
-    pub fn latest(&self) -> Result<Option<PathBuf>> {
-        latest_checkpoint(&self.path)
-    }
-
     /// Writes a checkpoint, then moves `latest`. Returns its directory and weights' hash.
     pub fn save(
         &self,

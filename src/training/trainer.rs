@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::batch::{Batch, BatchNoise, build_batch};
 use super::corpus::Corpus;
 use super::noise::NoiseSettings;
 use super::optimizer::Adam;
 use super::parts::TrainedParts;
-use super::ranks::{Alone, Ranks, sum_over};
+use super::ranks::{Alone, Ranks, differing_rank, sum_over};
 use super::sampler::{BatchPlan, Sampler};
 use super::schedule::LrSchedule;
 use super::tagging::TagHead;
@@ -193,13 +191,12 @@ impl Trainer {
     /// Whether all ranks stand at the same step, with the same values and the same data before them.
     ///
     /// # Errors
-    /// Artifact: one does not; those of [`Ranks::gather`].
+    /// Artifact, in the first rank: one does not; those of [`Ranks::gather`].
     pub fn check_equal(&mut self) -> Result<()> {
         if self.ranks.size() == 1 {
             return Ok(());
         }
-        let mut hasher = Sha256::new();
-        hasher.update(format!("{} {:?}", self.step(), self.sampler.state()));
+        let mut state = format!("{} {:?}", self.step(), self.sampler.state()).into_bytes();
         for p in self.trained() {
             let moments = p.slot.map(|slot| self.optimizer.moments(slot));
             let kept = moments.map(|m| [&m.first, &m.second]).into_iter().flatten();
@@ -207,14 +204,10 @@ impl Trainer {
                 let sum = values(tensor)?
                     .iter()
                     .fold(0u64, |sum, v| sum.rotate_left(5).wrapping_add(u64::from(v.to_bits())));
-                hasher.update(sum.to_le_bytes());
+                state.extend(sum.to_le_bytes());
             }
         }
-        let digest = hasher.finalize();
-        let (words, _) = digest.as_chunks::<8>();
-        let mine: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
-        let all = self.ranks.gather(&mine)?;
-        match all.chunks(mine.len()).position(|words| words != &all[..mine.len()]) {
+        match differing_rank(&mut *self.ranks, &state)? {
             None => Ok(()),
             Some(rank) => Err(Error::artifact("processes do not begin from the same state")
                 .found(format!("rank {rank} stands elsewhere than rank 0"))

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::Sandbox;
-use crate::train::corpus_from;
+use crate::train::{checkpoint, corpus_from};
 
 const BASE: [&str; 14] = [
     "train",
@@ -33,13 +33,6 @@ fn prepared() -> Sandbox {
 
 fn train<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     BASE.iter().copied().chain(extra.iter().copied()).collect()
-}
-
-/// Weights and moments of a checkpoint.
-fn checkpoint(t: &Sandbox, run: &str, step: u64) -> (Vec<u8>, Vec<u8>) {
-    let dir = t.path(run).join(format!("checkpoints/step-{step:08}"));
-    let read = |name: &str| fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    (read("model.safetensors"), read("optimizer.safetensors"))
 }
 
 #[test]

@@ -64,7 +64,8 @@ fn train<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     BASE.iter().copied().chain(extra.iter().copied()).collect()
 }
 
-fn checkpoint(t: &Sandbox, run: &str, step: u64) -> (Vec<u8>, Vec<u8>) {
+/// Weights and moments of a checkpoint.
+pub fn checkpoint(t: &Sandbox, run: &str, step: u64) -> (Vec<u8>, Vec<u8>) {
     let dir = t.path(run).join(format!("checkpoints/step-{step:08}"));
     let read = |name: &str| fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     (read("model.safetensors"), read("optimizer.safetensors"))

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::super::low_rank::LowRank;
+use super::super::low_rank::{LowRank, sources};
 use super::super::tape::{Source, Tape, Value};
 use super::{is_positive, product, thinned};
 use crate::error::Result;
@@ -71,11 +71,7 @@ pub(in crate::autograd) fn low_rank_linear(
     if relu {
         y = y.relu()?;
     }
-    let mut to = vec![x.source(), w.source(), b.source()];
-    for u in updates {
-        to.extend([u.lora_a.source(), u.lora_b.source()]);
-        to.extend(u.gate.as_ref().map(|g| g.weights.source()));
-    }
+    let to = sources([x, w, b], updates);
     let kept = relu.then(|| y.clone());
     Ok(tape.push(y, &to, || {
         let (x, w, updates) = (x.tensor().clone(), w.tensor().clone(), updates.to_vec());

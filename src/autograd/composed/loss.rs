@@ -14,17 +14,23 @@ pub struct CrossEntropy<'a> {
     pub labels: &'a [u32],
     pub weights: Option<&'a [f32]>,
     pub smoothing: f32,
-    /// Whether products are of values rounded to bf16.
+    /// Whether factors of products are rounded to bf16.
     pub in_bf16: bool,
 }
 
 /// Gradients times a scale: for the hidden states, and for the matrix where it is asked for.
 pub struct LossGradients {
+    /// `[tokens, d_model]`.
     pub hidden: Tensor,
+    /// `[vocab, d_model]`.
     pub weight: Option<Tensor>,
 }
 
-/// The sums of the loss; with `scale` also its gradients.
+/// The sums of the loss in nats, over the tokens (Szegedy et al. 2016, section 7); with `scale` also
+/// its gradients.
+///
+/// # Errors
+/// The device's own: no memory, above all.
 pub fn cross_entropy(
     i: &CrossEntropy<'_>,
     scale: Option<f32>,

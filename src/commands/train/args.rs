@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::adapter_args::AdapterTrainArgs;
 use super::lora_args::LoraTrainArgs;
 use super::task_args::TaskArgs;
-use crate::cli::Context;
+use crate::cli::{Context, Launch};
 use crate::commands::marks::MarkArgs;
 use crate::commands::masks::MaskArgs;
 use crate::commands::pairs::PairArgs;
@@ -253,6 +253,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// The processes this one trains with: one rank is one process, however it was started.
+    pub fn joined(&self, launch: Option<Launch>) -> Option<Launch> {
+        launch.filter(|_| self.ranks != Some(1))
+    }
+
     /// The settings that are kept with the run.
     pub(super) fn settings(
         &self,

@@ -1,7 +1,5 @@
 //! A run of several processes: the first opens the run and writes, the others read what it opened.
 
-use sha2::{Digest, Sha256};
-
 use super::Args;
 use super::resume::{self, Identity};
 use crate::cli::{Context, Launch};
@@ -39,16 +37,10 @@ pub fn join(launch: Option<Launch>) -> Result<Box<dyn Ranks>> {
 /// Whether all processes were given the same.
 ///
 /// # Errors
-/// Usage: one reads other text, another model or other settings than the first.
+/// Usage, in the first process: one reads other text, another model or other settings than the first.
 pub fn check_equal(ranks: &mut dyn Ranks, identity: &Identity<'_>) -> Result<()> {
-    let digest = Sha256::digest(identity.text()?);
-    let (words, _) = digest.as_chunks::<8>();
-    let mine: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
-    let all = ranks.gather(&mine)?;
-    match all.chunks(mine.len()).position(|words| words != &all[..mine.len()]) {
+    match training::differing_rank(ranks, identity.text()?.as_bytes())? {
         None => Ok(()),
-        // The first says so, and ends all.
-        Some(_) if ranks.rank() > 0 => Ok(()),
         Some(rank) => {
             Err(Error::usage("processes that train together were given different things")
                 .found(format!("text, model or settings of rank {rank} are not those of rank 0"))

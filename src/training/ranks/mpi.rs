@@ -26,6 +26,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const EAGER: Duration = Duration::from_millis(2);
 const NAP: Duration = Duration::from_micros(50);
 
+/// A collective that is begun here and asked after: what is sent, how much, of what type; the same for
+/// what is received; the processes; where its request goes.
+type Collective = unsafe extern "C" fn(
+    *const c_void,
+    c_int,
+    ffi::MPI_Datatype,
+    *mut c_void,
+    c_int,
+    ffi::MPI_Datatype,
+    ffi::MPI_Comm,
+    *mut ffi::MPI_Request,
+) -> c_int;
+
 /// The processes of `MPI_COMM_WORLD`.
 pub struct MpiRanks {
     /// Ended by [`Ranks::finish`] alone: that waits for all ranks. A process that ends without it is
@@ -103,18 +116,19 @@ impl MpiRanks {
         }
     }
 
-    /// Sends the first `n` words of `sent` to every rank; `received` holds all of them.
-    fn gather_words(&mut self, n: usize) -> Result<()> {
+    /// Sends `n` words of `sent` by this collective to every rank, and receives as many from each.
+    fn exchange(&mut self, collective: Collective, n: usize) -> Result<()> {
         let count = message_len(n)?;
         let size = self.size();
         self.received.resize(n * size, 0);
         let (sent, received) = (self.sent.as_ptr(), self.received.as_mut_ptr());
         let (kind, world) = (u32::equivalent_datatype(), self.world.as_raw());
         let mut request = std::mem::MaybeUninit::uninit();
-        // SAFETY: `sent` holds n words and `received` n for each rank; both stay in place until
-        // the exchange has ended, or for ever when it does not. The call fills `request`.
+        // SAFETY: `sent` holds what the collective reads, `n` words or `n` for each rank, and
+        // `received` n for each rank; both stay in place until the exchange has ended, or for ever
+        // when it does not. The call fills `request`.
         let request = unsafe {
-            ffi::MPI_Iallgather(
+            collective(
                 sent.cast::<c_void>(),
                 count,
                 kind.as_raw(),
@@ -129,30 +143,14 @@ impl MpiRanks {
         self.wait(request)
     }
 
+    /// Sends the `n` words of `sent` to every rank; `received` holds all of them.
+    fn gather_words(&mut self, n: usize) -> Result<()> {
+        self.exchange(ffi::MPI_Iallgather, n)
+    }
+
     /// Sends the `r`-th `n` words of `sent` to rank `r`; `received` holds what each sent here.
     fn scatter_words(&mut self, n: usize) -> Result<()> {
-        let count = message_len(n)?;
-        let size = self.size();
-        self.received.resize(n * size, 0);
-        let (sent, received) = (self.sent.as_ptr(), self.received.as_mut_ptr());
-        let (kind, world) = (u32::equivalent_datatype(), self.world.as_raw());
-        let mut request = std::mem::MaybeUninit::uninit();
-        // SAFETY: both hold n words for each rank and stay in place until the exchange has ended,
-        // or for ever when it does not. The call fills `request`.
-        let request = unsafe {
-            ffi::MPI_Ialltoall(
-                sent.cast::<c_void>(),
-                count,
-                kind.as_raw(),
-                received.cast::<c_void>(),
-                count,
-                kind.as_raw(),
-                world,
-                request.as_mut_ptr(),
-            );
-            request.assume_init()
-        };
-        self.wait(request)
+        self.exchange(ffi::MPI_Ialltoall, n)
     }
 }
 

@@ -153,6 +153,33 @@ fn ranks_are_nearly_accumulation() {
     }
 }
 
+/// Whoever stands elsewhere is named, by the first rank alone.
+#[test]
+fn a_rank_that_begins_elsewhere_is_found() {
+    let corpus = corpus(&["de", "fi"], &[], false);
+    let handles: Vec<_> = Threads::all(3)
+        .into_iter()
+        .map(|ranks| {
+            let corpus = Arc::clone(&corpus);
+            std::thread::spawn(move || {
+                let mut t = trainer(&corpus, 3, Box::new(ranks));
+                t.check_equal().unwrap();
+                if t.ranks.rank() == 2 {
+                    t.draw();
+                }
+                let found = t.check_equal();
+                (t.ranks.rank(), found.map_err(|e| e.to_string()))
+            })
+        })
+        .collect();
+    for (rank, found) in handles.into_iter().map(|h| h.join().unwrap()) {
+        match rank {
+            0 => assert!(found.unwrap_err().contains("rank 2 stands elsewhere")),
+            _ => found.unwrap(),
+        }
+    }
+}
+
 /// A batch whose loss is not finite stops all ranks with one error, and none has moved.
 #[test]
 fn all_ranks_see_a_loss_that_is_not_finite() {
