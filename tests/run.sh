@@ -7,14 +7,10 @@ cargo=${CARGO:-cargo}
 passed=0
 failed=0
 
-# step NAME TOOL COMMAND...: one check that has no count of its own.
+# step NAME COMMAND...: one check that has no count of its own.
 step() {
-  local name=$1 tool=$2
-  shift 2
-  if ! "$cargo" "$tool" --version >/dev/null 2>&1; then
-    echo "== $name: left out, \`cargo $tool\` is not installed"
-    return
-  fi
+  local name=$1
+  shift
   echo "== $name"
   if ! "$@"; then
     echo "== $name: FAILED"
@@ -22,19 +18,34 @@ step() {
   fi
 }
 
-step "format" fmt "$cargo" fmt --check
-step "lints" clippy "$cargo" clippy --quiet --all-targets --locked -- -D warnings
+has() {
+  "$cargo" "$1" --version >/dev/null 2>&1
+}
+
+if has fmt; then
+  step "format" "$cargo" fmt --check
+else
+  echo "== format: left out, rustfmt is not installed"
+fi
+if has clippy; then
+  step "lints" "$cargo" clippy --quiet --all-targets --locked -- -D warnings
+else
+  echo "== lints: left out, clippy is not installed"
+fi
 
 # What is behind features that this machine need not be able to build.
-if command -v python3 >/dev/null && command -v gcc >/dev/null && [ "$(uname -m)" = x86_64 ]; then
-  step "types and lints with \`cuda\`" clippy make --no-print-directory -s cudacheck CARGO="$cargo"
+if has clippy && command -v python3 >/dev/null && command -v gcc >/dev/null && [ "$(uname -m)" = x86_64 ]; then
+  step "types and lints with \`cuda\`" make --no-print-directory -s cudacheck CARGO="$cargo --quiet"
 else
-  echo "== types and lints with \`cuda\`: left out, needs python3 and gcc on x86_64"
+  echo "== types and lints with \`cuda\`: left out, needs clippy, python3 and gcc on x86_64"
 fi
-if command -v mpirun >/dev/null && command -v mpicc >/dev/null; then
-  step "tests with \`mpi\`" test "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
+has_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] || command -v llvm-config >/dev/null || ls /usr/lib/llvm-*/lib/libclang* >/dev/null 2>&1
+}
+if command -v mpirun >/dev/null && command -v mpicc >/dev/null && has_libclang; then
+  step "tests with \`mpi\`" "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
 else
-  echo "== tests with \`mpi\`: left out, no MPI library is installed"
+  echo "== tests with \`mpi\`: left out, needs an MPI library and libclang"
 fi
 
 echo "== tests"

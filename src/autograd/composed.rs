@@ -33,14 +33,24 @@ fn wide(t: &Tensor) -> Result<Tensor> {
     Ok(t.to_dtype(DType::F32)?)
 }
 
+/// Makes a device ready for products as a tape asks for them: factors rounded to bf16 lose nothing in a
+/// GPU's short floats.
+pub fn set_precision(in_bf16: bool) {
+    candle_core::cuda::set_gemm_reduced_precision_f32(in_bf16);
+}
+
+/// A factor of a product in f32, its values rounded to bf16 when asked for.
+pub fn factor(t: &Tensor, in_bf16: bool) -> Result<Tensor> {
+    match in_bf16 {
+        true => wide(&t.to_dtype(DType::BF16)?),
+        false => wide(t),
+    }
+}
+
 /// `a b` in f32; of values rounded to bf16 when asked for. Products of such values are exact in f32, and
 /// in the short floats a GPU may multiply f32 in (TF32), so that only the factors are rounded.
 fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
-    let factor = |t: &Tensor| match in_bf16 {
-        true => wide(&t.to_dtype(DType::BF16)?),
-        false => wide(t),
-    };
-    Ok(factor(a)?.matmul(&factor(b)?)?)
+    Ok(factor(a, in_bf16)?.matmul(&factor(b, in_bf16)?)?)
 }
 
 /// Indices on a device.

@@ -98,6 +98,17 @@ impl Tape {
         }))
     }
 
+    /// `scale * weight[id] + positions[place]` of every token, its place given; not to be trained.
+    pub fn embed_at(
+        &self,
+        weight: &Tensor,
+        positions: &Tensor,
+        (ids, places): (&Arc<[u32]>, &[u32]),
+        scale: f32,
+    ) -> Result<Value> {
+        composed::embed(self, &Value::constant(weight.clone()), positions, ids, places, scale)
+    }
+
     /// Zeroes values with the given chance and scales the others up.
     pub fn dropout(&self, x: &Value, d: Dropout) -> Result<Value> {
         if d.is_none() {

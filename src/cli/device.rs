@@ -10,7 +10,8 @@ use crate::report::Reporter;
 /// What a command computes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Computes {
-    OnCpu,
+    /// On the CPU alone; what, to complete `... on the CPU only`.
+    OnCpu(&'static str),
     /// On the CPU, and on an accelerator where the binary knows one.
     OnAny,
 }
@@ -23,13 +24,13 @@ pub fn open(choice: DeviceChoice, computes: Computes, report: &Reporter) -> Resu
     match (choice, computes) {
         (DeviceChoice::Cpu, _) => Ok(Device::Cpu),
         (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n),
-        (DeviceChoice::Cuda(n), Computes::OnCpu) => Err(Error::environment(format!(
-            "no device `cuda:{n}`: this command computes on the CPU only"
-        ))
-        .flag("--device")
-        .expected("`auto` or `cpu`")
-        .hint("leave `--device` out")),
-        (DeviceChoice::Auto, Computes::OnCpu) => {
+        (DeviceChoice::Cuda(n), Computes::OnCpu(what)) => {
+            Err(Error::environment(format!("no device `cuda:{n}`: {what} on the CPU only"))
+                .flag("--device")
+                .expected("`auto` or `cpu`")
+                .hint("leave `--device` out"))
+        }
+        (DeviceChoice::Auto, Computes::OnCpu(_)) => {
             report.note("device: `cpu`");
             Ok(Device::Cpu)
         }
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn auto_always_finds_a_device() {
-        for computes in [Computes::OnCpu, Computes::OnAny] {
+        for computes in [Computes::OnCpu("this computes"), Computes::OnAny] {
             assert!(open(DeviceChoice::Auto, computes, &Reporter::silent()).is_ok());
             assert!(open(DeviceChoice::Cpu, computes, &Reporter::silent()).unwrap().is_cpu());
         }
@@ -125,7 +126,8 @@ mod tests {
     #[test]
     fn accelerators_are_refused_where_nothing_computes_on_them() {
         let cuda = DeviceChoice::Cuda(1);
-        let e = open(cuda, Computes::OnCpu, &Reporter::silent()).unwrap_err();
+        let computes = Computes::OnCpu("this command computes");
+        let e = open(cuda, computes, &Reporter::silent()).unwrap_err();
         assert_eq!(e.exit_code() as u8, 5);
         assert!(e.to_string().contains("on the CPU only"), "{e}");
     }

@@ -78,10 +78,13 @@ impl Command {
     }
 
     /// Where the command computes.
-    pub fn computes(&self) -> Computes {
+    pub fn computes(&self, dtype: Option<Dtype>) -> Computes {
         match self {
-            Self::Train(_) => Computes::OnAny,
-            _ => Computes::OnCpu,
+            Self::Translate(_) if dtype == Some(Dtype::Int8) => {
+                Computes::OnCpu("integers are computed with")
+            }
+            Self::Train(_) | Self::Translate(_) => Computes::OnAny,
+            _ => Computes::OnCpu("this command computes"),
         }
     }
 }

@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
+use crate::autograd::composed;
 use crate::cli::Context;
 use crate::cli::values::{Dtype, refuse_two_stdin};
 use crate::commands::masks::{CARRIED, LoadedMasks};
@@ -244,8 +245,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let device = context.device();
     if !device.is_cpu() {
-        // Factors rounded to bf16 lose nothing in a GPU's short floats.
-        candle_core::cuda::set_gemm_reduced_precision_f32(frozen == FrozenType::Bf16);
+        composed::set_precision(frozen == FrozenType::Bf16);
         set.move_to(device)?;
         let of_method = method.iter_mut().flat_map(|m| m.parameters_mut());
         let of_head = tasks.tag_head.iter_mut().flat_map(TagHead::parameters_mut);

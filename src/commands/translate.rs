@@ -4,12 +4,15 @@ mod defaults;
 mod reader;
 mod shortlist;
 mod stream;
+mod weights;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use serde_json::json;
 
+use crate::autograd::composed;
 use crate::cli::Context;
 use crate::cli::values::{Dtype, inputs_or_stdin, parse_input};
 use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
@@ -17,7 +20,8 @@ use crate::commands::lora::{LoadedLora, LoraArgs};
 use crate::commands::marks::MarkArgs;
 use crate::commands::masks::{LoadedMasks, MaskArgs};
 use crate::decoding::{
-    BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, Session, run as decode,
+    BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, run as decode,
+    run_with as decode_with,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
@@ -27,13 +31,15 @@ use crate::kernels::packed::WeightFormat;
 use crate::kernels::vector::Isa;
 use crate::methods::Provider;
 use crate::methods::UnknownLanguage;
-use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
+use crate::model::stepping::Stepper;
+use crate::model::{Checkpoint, FrozenType, M2m100, ParameterSet};
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use defaults::ModelDefaults;
-use reader::{Prefix, ReaderOptions, spawn};
+use reader::{Message, Prefix, ReaderOptions, spawn};
 use shortlist::{ShortlistArgs, Shortlists};
-use stream::{TranslationStream, Writing};
+use stream::{Totals, TranslationStream, Writing};
+use weights::{OnDevice, Packed, Sources};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -399,14 +405,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         return Ok(Outcome::Ok);
     }
 
-    let format = match context.dtype() {
-        Some(Dtype::F32) => WeightFormat::F32,
-        Some(Dtype::Bf16) => WeightFormat::Bf16,
-        Some(Dtype::Int8) => WeightFormat::Int8,
-        // Half floats are computed in f32, in which they are exact.
-        None | Some(Dtype::F16) => checkpoint.weight_format()?,
-    };
-    let model = InferenceModel::with_format(&checkpoint, Isa::detect(), format)?;
+    let (engine, format) = Engine::load(&checkpoint, context)?;
     let signature = if args.header || args.summary {
         let parts = (masks.as_ref(), lora.as_ref(), adapters.as_ref(), shortlists.as_ref());
         Some(args.signature(&checkpoint, parts, &options, format)?)
@@ -445,7 +444,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             score_given: args.score_given,
             prefix: Prefix { text: args.prefix.clone(), field: args.prefix_field.clone() },
             parts: Arc::clone(&parts),
-            max_len: model.max_len(),
+            max_len: checkpoint.config.max_len(),
             refuse_long: args.on_long == OnLong::Error,
             tolerate: if args.skip_bad { u64::MAX } else { args.max_errors.unwrap_or(0) },
         },
@@ -464,20 +463,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             })
         }),
     };
-    let mut stream = TranslationStream::new(
-        feed,
-        &model,
-        (parts, args.lora.form(), shortlists),
-        &tokenizer,
-        context,
-        out,
-        writing,
-    );
     let limits =
         BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
-    let mut session = Session::new(&model, context.threads, options);
-    decode(&mut session, limits, &mut stream)?;
-    let totals = stream.finish()?;
+    let sources = Sources { parts, form: args.lora.form(), shortlists, tokenizer: &tokenizer };
+    let totals = engine.translate((options, limits), sources, (feed, out, writing), context)?;
     let mut out = totals.out;
     if args.summary {
         let elapsed = started.elapsed().as_secs_f64();
@@ -498,6 +487,71 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             totals.num_errors, totals.num_items
         ))),
         None => Ok(Outcome::Ok),
+    }
+}
+
+/// What translates.
+enum Engine {
+    /// With the kernels of the CPU.
+    Packed(Box<InferenceModel>),
+    /// On another device; with factors of products rounded to bf16 or not.
+    OnDevice(Box<M2m100>, bool),
+}
+
+impl Engine {
+    /// With the format that its matrices are computed in.
+    fn load(checkpoint: &Checkpoint, context: &Context) -> Result<(Self, WeightFormat)> {
+        let format = match context.dtype() {
+            Some(Dtype::F32) => WeightFormat::F32,
+            Some(Dtype::Bf16) => WeightFormat::Bf16,
+            Some(Dtype::Int8) => WeightFormat::Int8,
+            // Half floats are computed in f32, in which they are exact.
+            None | Some(Dtype::F16) => checkpoint.weight_format()?,
+        };
+        let device = context.device();
+        if device.is_cpu() {
+            let model = InferenceModel::with_format(checkpoint, Isa::detect(), format)?;
+            return Ok((Self::Packed(Box::new(model)), format));
+        }
+        // Integers are exact in f32.
+        let in_bf16 = format == WeightFormat::Bf16;
+        let (frozen, format) = match in_bf16 {
+            true => (FrozenType::Bf16, WeightFormat::Bf16),
+            false => (FrozenType::F32, WeightFormat::F32),
+        };
+        composed::set_precision(in_bf16);
+        let mut set = ParameterSet::read(&checkpoint.config, checkpoint, |_| false, frozen)?;
+        set.move_to(device)?;
+        let bias = checkpoint.final_logits_bias()?;
+        let model = M2m100::new(&checkpoint.config, &set, bias)?;
+        Ok((Self::OnDevice(Box::new(model), in_bf16), format))
+    }
+
+    fn translate(
+        &self,
+        (options, limits): (DecodingOptions, BatchLimits),
+        sources: Sources<'_>,
+        (feed, out, writing): (Receiver<Message>, Output, Writing),
+        context: &Context,
+    ) -> Result<Totals> {
+        let (parts, tokenizer) = (Arc::clone(&sources.parts), sources.tokenizer);
+        match self {
+            Self::Packed(model) => {
+                let maker = Packed::new(model, sources);
+                let mut stream =
+                    TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
+                decode(model, context.threads, &options, limits, &mut stream)?;
+                stream.finish()
+            }
+            Self::OnDevice(model, in_bf16) => {
+                let maker = OnDevice::new(model, context.device(), sources);
+                let mut stream =
+                    TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
+                let stepper = Stepper::new(model, *in_bf16)?;
+                decode_with(vec![stepper], &options, limits, &mut stream)?;
+                stream.finish()
+            }
+        }
     }
 }
 

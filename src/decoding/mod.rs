@@ -9,10 +9,14 @@ mod constraints;
 mod greedy;
 mod hypothesis;
 mod options;
+mod queue;
 mod scheduler;
 mod session;
+mod steps;
 
 pub use hypothesis::{Finish, Hypothesis};
 pub use options::{DecodingOptions, EarlyStopping, MaxNewTokens};
-pub use scheduler::{BatchLimits, Feed, Stream, Task, run};
+pub use queue::{Feed, Stream, Task};
+pub use scheduler::{BatchLimits, run, run_with};
 pub use session::{Outcome, Session, Target};
+pub use steps::Steps;

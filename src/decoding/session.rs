@@ -7,9 +7,10 @@ use super::constraints::banned_next;
 use super::greedy::GreedySearch;
 use super::hypothesis::{Finish, Hypothesis, normalized};
 use super::options::DecodingOptions;
+use super::steps::Steps;
 use crate::error::{Error, Result};
 use crate::kernels::infer::vocab::{Candidate, Normalizer};
-use crate::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
+use crate::model::inference::Row;
 
 /// What a sentence is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,21 +73,21 @@ struct Given {
 
 impl Given {
     /// Right after the step. What search forces is free.
-    fn finish(&self, decoder: &Decoder<'_>, length_penalty: f64) -> Hypothesis {
-        let log_prob = |(i, (&token, norm)): (usize, (&u32, &Normalizer))| match i {
-            i if i < self.num_forced => 0.0,
-            _ => norm.log_prob(decoder.logit(self.first + i, token)),
-        };
-        let token_scores: Vec<f32> =
-            self.labels.iter().zip(&self.norms).enumerate().map(log_prob).collect();
+    fn finish(&self, decoder: &impl Steps, length_penalty: f64) -> Result<Hypothesis> {
+        let asked = self.labels.iter().enumerate().skip(self.num_forced);
+        let asked: Vec<(usize, u32)> = asked.map(|(i, &token)| (self.first + i, token)).collect();
+        let free = self.labels.len() - asked.len();
+        let mut token_scores = vec![0.0; free];
+        let logits = decoder.logits(&asked)?;
+        token_scores.extend(self.norms[free..].iter().zip(logits).map(|(n, z)| n.log_prob(z)));
         let score: f32 = token_scores.iter().sum();
-        Hypothesis {
+        Ok(Hypothesis {
             score_norm: normalized(score, self.labels.len(), length_penalty),
             tokens: self.labels.clone(),
             token_scores,
             score,
             finish: Finish::Eos,
-        }
+        })
     }
 }
 
@@ -105,8 +106,8 @@ struct Active<T> {
 }
 
 /// A decoder with the sentences in it. `T` is the caller's name of a sentence.
-pub struct Session<'m, T> {
-    decoder: Decoder<'m>,
+pub struct Session<D, T> {
+    decoder: D,
     options: DecodingOptions,
     active: Vec<Active<T>>,
     rows: Vec<Row>,
@@ -115,10 +116,10 @@ pub struct Session<'m, T> {
     tokens_in: usize,
 }
 
-impl<'m, T> Session<'m, T> {
-    pub fn new(model: &'m InferenceModel, threads: usize, options: DecodingOptions) -> Self {
+impl<D: Steps, T> Session<D, T> {
+    pub fn new(decoder: D, options: DecodingOptions) -> Self {
         Self {
-            decoder: Decoder::new(model, threads, options.beam_size.max(1)),
+            decoder,
             options,
             active: Vec::new(),
             rows: Vec::new(),
@@ -130,6 +131,10 @@ impl<'m, T> Session<'m, T> {
 
     pub fn options(&self) -> &DecodingOptions {
         &self.options
+    }
+    /// Whether the sessions beside this one rest: [`Steps::gather`].
+    pub fn gather(&mut self, others_rest: bool) {
+        self.decoder.gather(others_rest);
     }
     /// Sentences in decoding.
     pub fn num_active(&self) -> usize {
@@ -148,7 +153,7 @@ impl<'m, T> Session<'m, T> {
     fn max_new(&self, src: &[u32], target: &Target) -> usize {
         match target {
             Target::Search { .. } => {
-                let max_len = self.decoder.model().max_len();
+                let max_len = self.decoder.max_len();
                 self.options.max_new_tokens.resolve(src.len(), max_len).max(1)
             }
             Target::Given { labels, .. } => labels.len(),
@@ -156,10 +161,14 @@ impl<'m, T> Session<'m, T> {
     }
 
     /// Adds sentences, all translated with `weights`; so must be those already there.
-    pub fn admit(&mut self, weights: &DirectionWeights, sentences: Vec<(T, Vec<u32>, Target)>) {
+    pub fn admit(
+        &mut self,
+        weights: &D::Weights,
+        sentences: Vec<(T, Vec<u32>, Target)>,
+    ) -> Result<()> {
         let sources: Vec<&[u32]> = sentences.iter().map(|s| s.1.as_slice()).collect();
-        let slots = self.decoder.admit(weights, &sources);
-        let start = self.decoder.model().config().decoder_start_token_id;
+        let slots = self.decoder.admit(weights, &sources)?;
+        let start = self.decoder.start();
         for ((tag, src, target), slot) in sentences.into_iter().zip(slots) {
             let max_new = self.max_new(&src, &target);
             let mut pending = vec![start];
@@ -190,16 +199,17 @@ impl<'m, T> Session<'m, T> {
                 max_new,
             });
         }
+        Ok(())
     }
 
     /// One step for every sentence; returns those that ended.
-    pub fn step(&mut self, weights: &DirectionWeights) -> Result<Vec<(T, Outcome)>> {
-        let config = self.decoder.model().config();
-        let (start, eos) = (config.decoder_start_token_id, config.eos_token_id);
+    pub fn step(&mut self, weights: &D::Weights) -> Result<Vec<(T, Outcome)>> {
+        let (start, eos) = (self.decoder.start(), self.decoder.eos());
         let most_banned = self.lay_out(start, eos);
         let width = if self.options.beam_size <= 1 { 1 } else { 2 * self.options.beam_size };
-        let top = self.decoder.step(weights, &self.rows, &self.outputs, width + most_banned);
-        if let Some(bad) = (0..self.outputs.len()).find(|&o| !top.norms[o].is_finite()) {
+        self.decoder.step(weights, &self.rows, &self.outputs, width + most_banned)?;
+        let norm = |output: usize| self.decoder.norm(output);
+        if let Some(bad) = (0..self.outputs.len()).find(|&o| !norm(o).is_finite()) {
             return Err(Error::artifact("model computes values that are not finite")
                 .found(format!(
                     "a logit that is not a number or infinite, at target position {}",
@@ -212,8 +222,8 @@ impl<'m, T> Session<'m, T> {
         let mut output = 0;
         for a in &mut self.active {
             let next = |output: usize| Next {
-                best: top.best(output),
-                norm: top.norms[output],
+                best: self.decoder.best(output),
+                norm: norm(output),
                 banned: &self.banned[output],
             };
             let first = output;
@@ -229,7 +239,7 @@ impl<'m, T> Session<'m, T> {
                 }
                 Search::Given(given) => {
                     output += given.labels.len();
-                    given.norms.extend_from_slice(&top.norms[first..output]);
+                    given.norms.extend((first..output).map(norm));
                     given.first = first;
                     Verdict::Done
                 }
@@ -251,7 +261,7 @@ impl<'m, T> Session<'m, T> {
                         match &a.search {
                             Search::Greedy(s) => s.finish(o.length_penalty, eos),
                             Search::Beam(s) => s.finish(o.n_best.max(1), eos),
-                            Search::Given(g) => vec![g.finish(&self.decoder, o.length_penalty)],
+                            Search::Given(g) => vec![g.finish(&self.decoder, o.length_penalty)?],
                         },
                     ));
                 }

@@ -8,6 +8,7 @@
 pub mod adam;
 pub mod attention;
 pub mod buffer;
+pub mod crew;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;

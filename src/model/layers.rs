@@ -8,7 +8,7 @@ use super::config::ModelConfig;
 use super::parameters::ParameterSet;
 use super::seam::{LayerParts, Position};
 use crate::autograd::{AttentionSpec, FeedForwardWeights, Parameter, Tape, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::dropout::Dropout;
 
 /// The random part of one forward pass: a fresh dropout mask for each place that asks, in
@@ -157,8 +157,27 @@ impl Attention {
         let h = self.norm.forward(tape, x)?;
         let (from, k_offsets) = memory.unwrap_or((&h, pass.offsets));
         let q = self.q_proj.forward(pass, &h, parts, false)?;
-        let k = self.k_proj.forward(pass, from, parts, false)?;
-        let v = self.v_proj.forward(pass, from, parts, false)?;
+        let kv = self.keys_values(pass, from, parts)?;
+        self.attend(pass, x, &q, (&kv, k_offsets), causal, parts)
+    }
+
+    fn keys_values(&self, pass: &Pass<'_>, from: &Value, parts: &LayerParts) -> Result<[Value; 2]> {
+        Ok([
+            self.k_proj.forward(pass, from, parts, false)?,
+            self.v_proj.forward(pass, from, parts, false)?,
+        ])
+    }
+
+    /// `x + dropout(out_proj(attention))` of queries, and of keys and values with their sentences.
+    fn attend(
+        &self,
+        pass: &Pass<'_>,
+        x: &Value,
+        q: &Value,
+        ([k, v], k_offsets): (&[Value; 2], &Arc<[usize]>),
+        causal: bool,
+        parts: &LayerParts,
+    ) -> Result<Value> {
         let spec = AttentionSpec {
             heads: self.heads,
             q_offsets: pass.offsets.clone(),
@@ -166,7 +185,7 @@ impl Attention {
             causal,
             dropout: pass.noise.dropout(pass.config.attention_dropout),
         };
-        let a = tape.attention(&q, &k, &v, spec)?;
+        let a = pass.tape.attention(q, k, v, spec)?;
         let o = self.out_proj.forward(pass, &a, parts, false)?;
         end_block(pass, x, &o, parts, self.position)
     }
@@ -292,7 +311,52 @@ impl Layer {
         if let Some(cross) = &self.encoder_attn {
             x = cross.forward(pass, &x, memory, false, parts)?;
         }
-        let x = self.feed_forward.forward(pass, &x, parts)?;
+        self.end(pass, &x, parts)
+    }
+
+    /// Keys and values `[src_tokens, d_model]` of encoder states for the cross-attention.
+    pub(super) fn memory_of(
+        &self,
+        pass: &Pass<'_>,
+        states: &Value,
+        parts: &LayerParts,
+    ) -> Result<[Value; 2]> {
+        self.cross()?.keys_values(pass, states, parts)
+    }
+
+    /// One token `x` `[rows, d_model]` of each of several hypotheses. `own` takes the rows' keys and
+    /// values and returns those they see: of row `r` from `own_offsets[r]` on. `pass.offsets` part the
+    /// rows of different sentences.
+    pub(super) fn step(
+        &self,
+        pass: &Pass<'_>,
+        x: &Value,
+        own: impl FnOnce([Value; 2]) -> Result<[Value; 2]>,
+        own_offsets: &Arc<[usize]>,
+        memory: (&[Value; 2], &Arc<[usize]>),
+        parts: &LayerParts,
+    ) -> Result<Value> {
+        let attn = &self.self_attn;
+        let h = attn.norm.forward(pass.tape, x)?;
+        let q = attn.q_proj.forward(pass, &h, parts, false)?;
+        let kv = own(attn.keys_values(pass, &h, parts)?)?;
+        let alone: Arc<[usize]> = (0..own_offsets.len()).collect();
+        let rows = Pass { offsets: &alone, ..*pass };
+        let x = attn.attend(&rows, x, &q, (&kv, own_offsets), false, parts)?;
+        let cross = self.cross()?;
+        let h = cross.norm.forward(pass.tape, &x)?;
+        let q = cross.q_proj.forward(pass, &h, parts, false)?;
+        let x = cross.attend(pass, &x, &q, memory, false, parts)?;
+        self.end(pass, &x, parts)
+    }
+
+    fn cross(&self) -> Result<&Attention> {
+        self.encoder_attn.as_ref().ok_or_else(|| Error::bug("a decoder layer without its memory"))
+    }
+
+    /// What follows the attentions.
+    fn end(&self, pass: &Pass<'_>, x: &Value, parts: &LayerParts) -> Result<Value> {
+        let x = self.feed_forward.forward(pass, x, parts)?;
         match parts.adapters.get(&Position::Layer) {
             None => Ok(x),
             Some(adapter) => adapter.forward(pass.tape, &x),

@@ -26,15 +26,15 @@ pub struct TrainingLoss {
 
 /// M2M-100 with its weights.
 pub struct M2m100 {
-    config: Arc<ModelConfig>,
-    shared: Parameter,
+    pub(super) config: Arc<ModelConfig>,
+    pub(super) shared: Parameter,
     /// `[max_len + offset, d_model]`.
-    positions: Tensor,
+    pub(super) positions: Tensor,
     encoder: Vec<Arc<Layer>>,
     encoder_norm: LayerNorm,
-    decoder: Vec<Arc<Layer>>,
-    decoder_norm: LayerNorm,
-    final_logits_bias: Option<Arc<[f32]>>,
+    pub(super) decoder: Vec<Arc<Layer>>,
+    pub(super) decoder_norm: LayerNorm,
+    pub(super) final_logits_bias: Option<Arc<[f32]>>,
 }
 
 /// One batch of one direction.
@@ -82,9 +82,7 @@ impl M2m100 {
         if ids.max_len() > self.config.max_len() {
             return Err(Error::bug("sentence is longer than the position table"));
         }
-        if let Some(id) = ids.ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            return Err(Error::bug(format!("token id {id} is not in the vocabulary")));
-        }
+        self.check_ids(&ids.ids)?;
         let x = tape.embed(
             &self.shared.value(),
             &self.positions,
@@ -96,6 +94,13 @@ impl M2m100 {
         tape.dropout(&x, noise.dropout(self.config.dropout))
     }
 
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
+            Some(id) => Err(Error::bug(format!("token id {id} is not in the vocabulary"))),
+            None => Ok(()),
+        }
+    }
+
     /// Encoder states `[src_tokens, d_model]`.
     pub fn encode(
         &self,
@@ -104,10 +109,22 @@ impl M2m100 {
         src: &Ragged,
         parts: &[LayerParts],
     ) -> Result<Value> {
-        let mut x = self.embed(tape, noise, src)?;
+        let x = self.embed(tape, noise, src)?;
+        self.encode_rows(tape, noise, x, &src.offsets, parts)
+    }
+
+    /// The same from embedded tokens.
+    pub(super) fn encode_rows(
+        &self,
+        tape: &Tape,
+        noise: &Noise,
+        mut x: Value,
+        offsets: &Arc<[usize]>,
+        parts: &[LayerParts],
+    ) -> Result<Value> {
         for (layer, parts) in self.encoder.iter().zip(parts) {
             if !noise.drops_layer(self.config.encoder_layerdrop) {
-                x = layer.forward(tape, noise, &self.config, (x, &src.offsets), None, parts)?;
+                x = layer.forward(tape, noise, &self.config, (x, offsets), None, parts)?;
             }
         }
         self.encoder_norm.forward(tape, &x)

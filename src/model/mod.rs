@@ -17,6 +17,7 @@ mod parameters;
 mod ragged;
 pub mod rounding;
 pub mod seam;
+pub mod stepping;
 pub mod stored;
 mod tagging;
 

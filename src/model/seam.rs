@@ -5,9 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use candle_core::Device;
+
 use super::config::ModelConfig;
 use crate::autograd::Value;
 pub use crate::autograd::{Gate, LowRank};
+use crate::error::Result;
 pub use crate::formats::adapters::{NormPlace, Position};
 
 /// The neurons a direction uses of one feed-forward block: a mask on the rows of `fc1.weight`,
@@ -65,6 +68,41 @@ pub struct LayerParts {
     pub adapters: BTreeMap<Position, BottleneckAdapter>,
 }
 
+impl LayerParts {
+    /// The same on a device, to run and not to train.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        let moved =
+            |v: &Value| -> Result<Value> { Ok(Value::constant(v.tensor().to_device(device)?)) };
+        let update = |u: &LowRank| -> Result<LowRank> {
+            // A gate on a device would be asked for at every use.
+            let (lora_a, lora_b) = (moved(&u.lora_a)?, moved(&u.lora_b)?);
+            Ok(LowRank { lora_a, lora_b, scaling: u.scale()?, gate: None, ..u.clone() })
+        };
+        let updates = self.low_rank.iter().map(|(module, updates)| {
+            Ok((module.clone(), updates.iter().map(update).collect::<Result<_>>()?))
+        });
+        let adapters = self.adapters.iter().map(|(position, a)| {
+            let affine = |(scale, shift): &(Value, Value)| -> Result<_> {
+                Ok((moved(scale)?, moved(shift)?))
+            };
+            let moved = BottleneckAdapter {
+                down: moved(&a.down)?,
+                down_bias: moved(&a.down_bias)?,
+                up: moved(&a.up)?,
+                up_bias: moved(&a.up_bias)?,
+                norm: a.norm,
+                affine: a.affine.as_ref().map(affine).transpose()?,
+            };
+            Ok((*position, moved))
+        });
+        Ok(Self {
+            neurons: self.neurons.clone(),
+            low_rank: updates.collect::<Result<_>>()?,
+            adapters: adapters.collect::<Result<_>>()?,
+        })
+    }
+}
+
 /// What all layers of both sides do differently for one direction.
 #[derive(Clone, Debug)]
 pub struct DirectionParts {
@@ -82,6 +120,13 @@ impl DirectionParts {
             }
             own.adapters.extend(other.adapters);
         }
+    }
+    /// The same on a device, to run and not to train.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        let all = |layers: &[LayerParts]| -> Result<Vec<LayerParts>> {
+            layers.iter().map(|l| l.on(device)).collect()
+        };
+        Ok(Self { encoder: all(&self.encoder)?, decoder: all(&self.decoder)? })
     }
     /// A plain model: nothing is different.
     pub fn none(config: &ModelConfig) -> Self {

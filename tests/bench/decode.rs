@@ -15,7 +15,7 @@ use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
 use isogloss::kernels::packed::WeightFormat;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
-use isogloss::model::inference::{DirectionWeights, InferenceModel};
+use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -58,14 +58,15 @@ fn decode(
     }
     let mut order: Vec<usize> = (0..sources.len()).collect();
     order.sort_by_key(|&i| sources[i].len());
-    let mut session: Session<'_, usize> = Session::new(model, threads, options);
+    let mut session: Session<_, usize> =
+        Session::new(Decoder::new(model, threads, options.beam_size), options);
     let start = Instant::now();
     for group in order.chunks(batch) {
         let sentences = group
             .iter()
             .map(|&i| (i, sources[i].clone(), Target::Search { forced: Vec::new() }))
             .collect();
-        session.admit(&weights, sentences);
+        session.admit(&weights, sentences)?;
         while session.num_active() > 0 {
             for (_, hyps) in session.step(&weights)? {
                 if hyps[0].tokens.len() != tokens {

@@ -20,7 +20,7 @@ use std::time::Instant;
 use isogloss::autograd::{Gradients, Tape};
 use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
 use isogloss::formats::neuron_stats::Counting;
-use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
+use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, LowRankForm};
 use isogloss::model::seam::NeuronMask;
 use isogloss::model::{DirectionParts, M2m100, ModelConfig, Noise, Teacher};
 use isogloss::profiling::{ProfileOptions, Profiler, random};
@@ -132,14 +132,15 @@ fn decode(
         min_new_tokens: LEN,
         ..Default::default()
     };
-    let mut session: Session<'_, usize> = Session::new(model, threads, options);
+    let mut session: Session<_, usize> =
+        Session::new(Decoder::new(model, threads, options.beam_size), options);
     let start = Instant::now();
     let sentences = sources
         .iter()
         .enumerate()
         .map(|(i, s)| (i, s.clone(), Target::Search { forced: Vec::new() }))
         .collect();
-    session.admit(weights, sentences);
+    session.admit(weights, sentences)?;
     while session.num_active() > 0 {
         session.step(weights)?;
     }

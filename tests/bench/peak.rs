@@ -23,7 +23,7 @@ use isogloss::kernels::linear;
 use isogloss::kernels::parallel;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::ModelConfig;
-use isogloss::model::inference::InferenceModel;
+use isogloss::model::inference::{Decoder, InferenceModel};
 use step::{Bench, LEN, Method};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -274,9 +274,10 @@ fn decoding(memory: &[f32], shape: &str, threads: usize) -> Outcome {
                 min_new_tokens: TOKENS,
                 ..Default::default()
             };
-            let mut session: Session<'_, usize> = Session::new(&model, threads, options);
+            let mut session: Session<_, usize> =
+                Session::new(Decoder::new(&model, threads, options.beam_size), options);
             let sentence = (0, source.clone(), Target::Search { forced: Vec::new() });
-            session.admit(model.base_weights(), vec![sentence]);
+            session.admit(model.base_weights(), vec![sentence])?;
             while session.num_active() > 0 {
                 session.step(model.base_weights())?;
             }

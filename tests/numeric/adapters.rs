@@ -24,6 +24,7 @@ use isogloss::model::{
 };
 
 use crate::masked_model::translate;
+use crate::stepping::steps_as_it_translates;
 
 pub const MODELS: [&str; 2] = ["even", "lopsided"];
 
@@ -125,7 +126,9 @@ pub fn translates_as_it_trains(
     let plain = translate(model, model.base_weights().clone(), true);
     assert_ne!(given, plain, "{what}: the adapters do nothing");
     let src = Ragged::new(given.iter().map(|(tokens, _)| tokens.as_slice()));
-    for found in [&given, &translate(model, weights, false)] {
+    let searched = translate(model, weights, false);
+    steps_as_it_translates(&base.model, parts, (&given, &searched), what);
+    for found in [&given, &searched] {
         let labels = Ragged::new(found.iter().map(|(tokens, _)| tokens.as_slice()));
         let teacher = Teacher { src: &src, labels: &labels, weights: None };
         let logits = base.model.logits(teacher, parts).unwrap();

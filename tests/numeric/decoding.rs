@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isogloss::decoding::{
-    BatchLimits, DecodingOptions, EarlyStopping, Feed, Hypothesis, MaxNewTokens, Outcome, Session,
-    Stream, Target, Task, run,
+    BatchLimits, DecodingOptions, EarlyStopping, Feed, Hypothesis, MaxNewTokens, Outcome, Stream,
+    Target, Task, run,
 };
 use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
-use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
+use isogloss::model::inference::{Decoder, InferenceModel, Row};
 use serde_json::Value;
 
 pub fn data() -> PathBuf {
@@ -26,7 +26,7 @@ fn model(name: &str, isa: Isa) -> InferenceModel {
     InferenceModel::with_isa(&Checkpoint::open(&data().join(name)).unwrap(), isa).unwrap()
 }
 
-fn ids(v: &Value) -> Vec<u32> {
+pub fn ids(v: &Value) -> Vec<u32> {
     v.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u32).collect()
 }
 
@@ -34,7 +34,7 @@ pub fn sources(golden: &Value) -> Vec<Vec<u32>> {
     golden["sources"].as_array().unwrap().iter().map(ids).collect()
 }
 
-const NAMES: [&str; 2] = ["plain", "odd"];
+pub const NAMES: [&str; 2] = ["plain", "odd"];
 
 #[test]
 fn logits_equal_the_reference() {
@@ -75,7 +75,7 @@ fn logits_equal_the_reference() {
 }
 
 /// The options that one recorded call of `generate` stands for, and its forced mark.
-fn options(settings: &Value, mark: u32) -> (DecodingOptions, Option<u32>) {
+pub fn options(settings: &Value, mark: u32) -> (DecodingOptions, Option<u32>) {
     let number = |key: &str, default: u64| settings[key].as_u64().unwrap_or(default) as usize;
     let options = DecodingOptions {
         beam_size: number("num_beams", 1),
@@ -97,19 +97,20 @@ fn options(settings: &Value, mark: u32) -> (DecodingOptions, Option<u32>) {
 }
 
 /// A stream over sentences in memory.
-struct Sentences {
-    weights: Arc<DirectionWeights>,
+pub struct Sentences<W> {
+    weights: Arc<W>,
     tasks: std::vec::IntoIter<(Vec<u32>, Target)>,
-    results: Vec<Outcome>,
+    pub results: Vec<Outcome>,
     /// Pretends that input is slow: every third question without waiting finds nothing.
     questions: usize,
     slow: bool,
     next: usize,
 }
 
-impl Stream for Sentences {
+impl<W> Stream for Sentences<W> {
     type Tag = usize;
-    fn next(&mut self, wait: bool) -> isogloss::Result<Feed<usize>> {
+    type Weights = W;
+    fn next(&mut self, wait: bool) -> isogloss::Result<Feed<usize, W>> {
         self.questions += 1;
         if self.slow && !wait && self.questions.is_multiple_of(3) {
             return Ok(Feed::Pending);
@@ -145,18 +146,17 @@ pub fn translate(
     batch: usize,
     slow: bool,
 ) -> Vec<Outcome> {
-    let mut stream = Sentences {
-        weights: Arc::clone(model.base_weights()),
-        tasks: tasks.into_iter(),
-        results: Vec::new(),
-        questions: 0,
-        slow,
-        next: 0,
-    };
-    let mut session = Session::new(model, threads, options.clone());
+    let mut stream = Sentences::new(Arc::clone(model.base_weights()), tasks, slow);
     let limits = BatchLimits { sentences: batch, tokens: 100_000, window: 2 * batch };
-    run(&mut session, limits, &mut stream).unwrap();
+    run(model, threads, options, limits, &mut stream).unwrap();
     stream.results
+}
+
+impl<W> Sentences<W> {
+    pub fn new(weights: Arc<W>, tasks: Vec<(Vec<u32>, Target)>, slow: bool) -> Self {
+        let (tasks, results) = (tasks.into_iter(), Vec::new());
+        Self { weights, tasks, results, questions: 0, slow, next: 0 }
+    }
 }
 
 pub fn search(sources: &[Vec<u32>], mark: Option<u32>) -> Vec<(Vec<u32>, Target)> {
@@ -199,7 +199,7 @@ fn search_equals_generate_token_for_token() {
     assert_eq!(compared, 2 * 6 * 55);
 }
 
-fn check_scores(h: &Hypothesis, penalty: f64) {
+pub fn check_scores(h: &Hypothesis, penalty: f64) {
     assert_eq!(h.tokens.len(), h.token_scores.len());
     let sum: f64 = h.token_scores.iter().map(|&s| f64::from(s)).sum();
     assert!((sum - f64::from(h.score)).abs() < 1e-4);
@@ -228,7 +228,14 @@ fn batch_threads_order_and_instruction_set_change_no_bit() {
         let base = model(name, Isa::detect());
         let first = translate(&base, &options, search(&sources, mark), 1, 1, false);
         assert!(first[9].is_empty());
-        for (threads, batch, slow) in [(1, 7, false), (2, 3, true), (3, 64, false), (2, 64, true)] {
+        for (threads, batch, slow) in [
+            (1, 7, false),
+            (2, 3, true),
+            (3, 64, false),
+            (2, 64, true),
+            (3, 96, true),
+            (4, 64, false),
+        ] {
             let got = translate(&base, &options, search(&sources, mark), threads, batch, slow);
             assert_eq!(got, first, "{name} beam {beam_size} batch {batch}");
         }

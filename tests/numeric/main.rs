@@ -8,4 +8,5 @@ mod lora;
 mod masked_model;
 mod neurons;
 mod score;
+mod stepping;
 mod training_parity;

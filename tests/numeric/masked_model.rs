@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use isogloss::autograd::{Gradients, Tape, Value};
-use isogloss::decoding::{
-    BatchLimits, DecodingOptions, Feed, Outcome, Session, Stream, Target, Task, run,
-};
+use isogloss::decoding::{BatchLimits, DecodingOptions, Feed, Outcome, Stream, Target, Task, run};
 use isogloss::kernels::storage::{change, values};
 use isogloss::methods::CompactModel;
 use isogloss::model::inference::{DirectionWeights, InferenceModel, LowRankForm};
@@ -296,7 +294,8 @@ struct Lines<'a> {
 
 impl Stream for Lines<'_> {
     type Tag = ();
-    fn next(&mut self, _wait: bool) -> isogloss::Result<Feed<()>> {
+    type Weights = DirectionWeights;
+    fn next(&mut self, _wait: bool) -> isogloss::Result<Feed<(), DirectionWeights>> {
         let Some((src, rest)) = self.rest.split_first() else { return Ok(Feed::End) };
         self.rest = rest;
         let target = if self.given {
@@ -316,28 +315,35 @@ impl Stream for Lines<'_> {
     }
 }
 
-pub fn translate(
-    model: &InferenceModel,
-    weights: Arc<DirectionWeights>,
-    given: bool,
-) -> Vec<(Vec<u32>, Vec<f32>)> {
-    let sources: Vec<Vec<u32>> = (0..12u32)
+pub fn sources() -> Vec<Vec<u32>> {
+    (0..12u32)
         .map(|i| {
             std::iter::once(4)
                 .chain((0..i % 7).map(|j| 7 + (i * 5 + j * 3) % 30))
                 .chain([2])
                 .collect()
         })
-        .collect();
-    let options = DecodingOptions {
+        .collect()
+}
+
+pub fn searching() -> DecodingOptions {
+    DecodingOptions {
         max_new_tokens: isogloss::decoding::MaxNewTokens::Fixed(12),
         beam_size: 3,
         ..Default::default()
-    };
-    let mut session = Session::new(model, 2, options);
+    }
+}
+
+pub fn translate(
+    model: &InferenceModel,
+    weights: Arc<DirectionWeights>,
+    given: bool,
+) -> Vec<(Vec<u32>, Vec<f32>)> {
+    let sources = sources();
+    let options = searching();
     let mut lines = Lines { weights, rest: &sources, given, out: Vec::new() };
     let limits = BatchLimits { sentences: 5, tokens: 4096, window: 16 };
-    run(&mut session, limits, &mut lines).unwrap();
+    run(model, 2, &options, limits, &mut lines).unwrap();
     lines.out
 }
 

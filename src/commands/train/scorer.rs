@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Args;
 use crate::commands::score::MetricName;
 use crate::decoding::{
-    BatchLimits, DecodingOptions, Feed, Outcome, Session, Stream, Target, Task as DecodingTask,
+    BatchLimits, DecodingOptions, Feed, Outcome, Stream, Target, Task as DecodingTask,
     run as decode,
 };
 use crate::error::{Error, Result};
@@ -101,8 +101,7 @@ impl ValidMetrics {
                         scratch: Scratch::default(),
                         stats: self.0.iter().map(|(_, m)| vec![0.0; m.num_stats()]).collect(),
                     };
-                let mut session = Session::new(&model, threads, options.clone());
-                decode(&mut session, LIMITS, &mut stream)?;
+                decode(&model, threads, &options, LIMITS, &mut stream)?;
                 let pair = d.direction.to_string();
                 for ((name, metric), (stats, total)) in
                     self.0.iter().zip(stream.stats.iter().zip(&mut totals))
@@ -138,8 +137,9 @@ struct Sentences<'a> {
 impl Stream for Sentences<'_> {
     /// The reference's sentence.
     type Tag = u32;
+    type Weights = DirectionWeights;
 
-    fn next(&mut self, _wait: bool) -> Result<Feed<u32>> {
+    fn next(&mut self, _wait: bool) -> Result<Feed<u32, DirectionWeights>> {
         let Some((example, rest)) = self.rest.split_first() else { return Ok(Feed::End) };
         self.rest = rest;
         let task = DecodingTask::Decode {

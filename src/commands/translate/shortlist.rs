@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::formats::provenance::{hex, short};
-use crate::kernels::infer::vocab::OutputLayer;
 use crate::model::Checkpoint;
-use crate::model::inference::InferenceModel;
 use crate::records::read_vocabularies;
 use crate::text::TextTokenizer;
 
@@ -33,8 +30,6 @@ pub struct Shortlists {
     pub signature: String,
     /// By the mark of the language: ascending.
     ids: BTreeMap<u32, Vec<u32>>,
-    /// Packed once they are needed.
-    layers: BTreeMap<u32, Arc<OutputLayer>>,
 }
 
 impl ShortlistArgs {
@@ -72,32 +67,22 @@ impl ShortlistArgs {
         let stem = path.file_stem().map_or("-".into(), |n| n.to_string_lossy());
         let size = self.shortlist_size.map_or(String::new(), |n| format!("@{n}"));
         let signature = format!("{stem}@{}{size}", short(&hex(&Sha256::digest(&text))));
-        Ok(Some(Shortlists { path: path.clone(), signature, ids, layers: BTreeMap::new() }))
+        Ok(Some(Shortlists { path: path.clone(), signature, ids }))
     }
 }
 
 impl Shortlists {
-    /// The output layer of a language with this mark.
+    /// The tokens of a language with this mark, ascending.
     ///
     /// # Errors
     /// Data: the file has no such language.
-    pub fn layer(
-        &mut self,
-        model: &InferenceModel,
-        mark: u32,
-        lang: &str,
-    ) -> Result<Arc<OutputLayer>> {
-        if let Some(layer) = self.layers.get(&mark) {
-            return Ok(Arc::clone(layer));
-        }
+    pub fn ids(&self, mark: u32, lang: &str) -> Result<&[u32]> {
         let ids = self.ids.get(&mark).ok_or_else(|| {
             Error::data(format!("no shortlist of `{lang}`"))
                 .at(&self.path)
                 .expected("a `vocabulary` record of every target language")
                 .hint("count its text, too, with `isogloss tokenize --vocabulary`")
         })?;
-        let layer = Arc::new(model.output_of(ids.clone())?);
-        self.layers.insert(mark, Arc::clone(&layer));
-        Ok(layer)
+        Ok(ids)
     }
 }

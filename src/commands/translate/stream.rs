@@ -1,6 +1,6 @@
 //! The two ends of decoding: items from the reader, lines and records to standard output.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -8,16 +8,12 @@ use serde_json::Value;
 
 use super::OutputFormat;
 use super::reader::{Item, Message};
-use super::shortlist::Shortlists;
+use super::weights::Maker;
 use crate::cli::Context;
 use crate::decoding::{Feed, Outcome, Stream, Target, Task};
 use crate::error::{Error, Result};
-use crate::formats::neurons::Side;
 use crate::io::Output;
-use crate::methods::{DirectionUse, LayerKey, MaskUse, Provider};
-use crate::model::inference::{
-    DecoderLayer, DirectionWeights, EncoderLayer, InferenceModel, LowRankForm,
-};
+use crate::methods::{DirectionUse, MaskUse, Provider};
 use crate::records::{InputFormat, NBest, Scores, Translation, error_record};
 use crate::report::Progress;
 use crate::text::TextTokenizer;
@@ -40,19 +36,10 @@ pub struct Totals {
     pub first_error: Option<Error>,
 }
 
-pub struct TranslationStream<'a> {
+pub struct TranslationStream<'a, M> {
     feed: Receiver<Message>,
-    model: &'a InferenceModel,
+    maker: M,
     parts: Arc<Provider>,
-    form: LowRankForm,
-    /// What was needed so far, made once: layers by number and what they depend on, and whole
-    /// directions.
-    encoders: BTreeMap<(usize, LayerKey), EncoderLayer>,
-    decoders: BTreeMap<(usize, LayerKey), DecoderLayer>,
-    weights: BTreeMap<DirectionUse, Arc<DirectionWeights>>,
-    shortlists: Option<Shortlists>,
-    /// The same with the tokens of a target language, by its mark.
-    listed: BTreeMap<(DirectionUse, u32), Arc<DirectionWeights>>,
     tokenizer: &'a TextTokenizer,
     context: &'a Context,
     writing: Writing,
@@ -66,11 +53,11 @@ pub struct TranslationStream<'a> {
     totals: Totals,
 }
 
-impl<'a> TranslationStream<'a> {
+impl<'a, M: Maker> TranslationStream<'a, M> {
     pub fn new(
         feed: Receiver<Message>,
-        model: &'a InferenceModel,
-        (parts, form, shortlists): (Arc<Provider>, LowRankForm, Option<Shortlists>),
+        maker: M,
+        parts: Arc<Provider>,
         tokenizer: &'a TextTokenizer,
         context: &'a Context,
         out: Output,
@@ -78,14 +65,8 @@ impl<'a> TranslationStream<'a> {
     ) -> Self {
         Self {
             feed,
-            model,
+            maker,
             parts,
-            form,
-            encoders: BTreeMap::new(),
-            decoders: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            shortlists,
-            listed: BTreeMap::new(),
             tokenizer,
             context,
             records: context.json || writing.format == Some(OutputFormat::Jsonl),
@@ -125,61 +106,13 @@ impl<'a> TranslationStream<'a> {
         Ok(())
     }
 
-    fn weights_of(&mut self, used: &DirectionUse) -> Result<Arc<DirectionWeights>> {
-        let base = self.model.base_weights();
-        if self.parts.is_empty() {
-            return Ok(Arc::clone(base));
-        }
-        if let Some(weights) = self.weights.get(used) {
-            return Ok(Arc::clone(weights));
-        }
-        let parts = self.parts.parts(used, self.model.config())?;
-        let mut own =
-            DirectionWeights { encoder: Vec::new(), decoder: Vec::new(), shortlist: None };
-        // Other directions may use the same layer.
-        for (i, (layer, parts)) in base.encoder.iter().zip(&parts.encoder).enumerate() {
-            let key = (i, used.layer(Side::Encoder, i));
-            if !self.encoders.contains_key(&key) {
-                self.encoders.insert(key.clone(), layer.with_parts(parts, self.form)?);
-            }
-            own.encoder.push(self.encoders[&key].clone());
-        }
-        for (i, (layer, parts)) in base.decoder.iter().zip(&parts.decoder).enumerate() {
-            let key = (i, used.layer(Side::Decoder, i));
-            if !self.decoders.contains_key(&key) {
-                self.decoders.insert(key.clone(), layer.with_parts(parts, self.form)?);
-            }
-            own.decoder.push(self.decoders[&key].clone());
-        }
-        let own = Arc::new(own);
-        self.weights.insert(used.clone(), Arc::clone(&own));
-        Ok(own)
-    }
-
-    /// With the shortlist of the target language, where there are shortlists.
-    fn listed_weights(&mut self, used: &DirectionUse, lang: &str) -> Result<Arc<DirectionWeights>> {
-        let weights = self.weights_of(used)?;
-        let Some(shortlists) = &mut self.shortlists else { return Ok(weights) };
-        let key = (used.clone(), self.tokenizer.languages().id_of(lang)?);
-        if let Some(listed) = self.listed.get(&key) {
-            return Ok(Arc::clone(listed));
-        }
-        let listed = Arc::new(DirectionWeights {
-            encoder: weights.encoder.clone(),
-            decoder: weights.decoder.clone(),
-            shortlist: Some(shortlists.layer(self.model, key.1, lang)?),
-        });
-        self.listed.insert(key, Arc::clone(&listed));
-        Ok(listed)
-    }
-
-    fn item(&mut self, item: Item) -> Result<Feed<Item>> {
+    fn item(&mut self, item: Item) -> Result<Feed<Item, M::Weights>> {
         let task = match &item.sentence {
             Err(_) => Task::Pass,
             // Nothing but blanks has nothing to translate.
             Ok(s) if s.given.is_none() && s.src.trim().is_empty() => Task::Pass,
             Ok(s) => Task::Decode {
-                weights: self.listed_weights(&s.parts, &s.tgt_lang)?,
+                weights: self.maker.weights(&s.parts, &s.tgt_lang)?,
                 src: s.encoded.ids.clone(),
                 target: match &s.given {
                     Some(labels) => {
@@ -226,10 +159,11 @@ impl<'a> TranslationStream<'a> {
     }
 }
 
-impl Stream for TranslationStream<'_> {
+impl<M: Maker> Stream for TranslationStream<'_, M> {
     type Tag = Item;
+    type Weights = M::Weights;
 
-    fn next(&mut self, wait: bool) -> Result<Feed<Item>> {
+    fn next(&mut self, wait: bool) -> Result<Feed<Item, M::Weights>> {
         loop {
             if let Some(item) = self.pending.pop_front() {
                 return self.item(item);

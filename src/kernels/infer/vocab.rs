@@ -29,7 +29,7 @@ pub struct Candidate {
 impl Candidate {
     const NONE: Self = Self { logit: f32::NEG_INFINITY, id: u32::MAX };
 
-    fn rank(&self, other: &Self) -> Ordering {
+    pub fn rank(&self, other: &Self) -> Ordering {
         // No NaN gets here, and both zeros are one value.
         other.logit.partial_cmp(&self.logit).unwrap_or(Ordering::Equal).then(self.id.cmp(&other.id))
     }

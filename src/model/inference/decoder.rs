@@ -7,12 +7,13 @@ use super::cache::{PagePool, PageShape, SentenceCache};
 use super::observe::Watch;
 use super::weights::{DirectionWeights, LayerNormWeights};
 use crate::kernels::buffer::{Buffer, SharedMut};
+use crate::kernels::crew::Crew;
 use crate::kernels::infer::attention::{attend_block, attend_rows, scores_len};
 use crate::kernels::infer::norm::layer_norm;
 use crate::kernels::infer::vocab::TopK;
 use crate::kernels::packed::int8::quantised_stride;
 use crate::kernels::packed::{Epilogue, Rows, row_stride};
-use crate::kernels::team::{Team, Worker};
+use crate::kernels::team::Worker;
 use crate::kernels::vector::{Isa, LANES};
 
 /// Tokens that are encoded together: enough to fill the kernels, few enough for the caches.
@@ -33,7 +34,7 @@ pub struct Row {
 /// Sentences in decoding, with the memory and threads they share.
 pub struct Decoder<'m> {
     model: &'m InferenceModel,
-    team: Team,
+    crew: Crew,
     work: Workspace,
     pool: PagePool,
     shape: PageShape,
@@ -46,10 +47,15 @@ pub struct Decoder<'m> {
 impl<'m> Decoder<'m> {
     /// A decoder of `threads` threads with room for `beams` hypotheses of each sentence.
     pub fn new(model: &'m InferenceModel, threads: usize, beams: usize) -> Self {
+        Self::with_crew(model, Crew::new(threads), beams)
+    }
+
+    /// The same, beside other decoders.
+    pub fn with_crew(model: &'m InferenceModel, crew: Crew, beams: usize) -> Self {
         let c = model.config();
         Self {
             model,
-            team: Team::new(threads),
+            crew,
             work: Workspace::default(),
             pool: PagePool::default(),
             shape: PageShape { layers: c.decoder_layers, beams, d_model: c.d_model },
@@ -61,6 +67,10 @@ impl<'m> Decoder<'m> {
 
     pub fn model(&self) -> &'m InferenceModel {
         self.model
+    }
+    /// Whether the decoders beside this one rest: [`Crew::gather`].
+    pub fn gather(&mut self, others_rest: bool) {
+        self.crew.gather(others_rest);
     }
 
     /// Encodes sentences (`[mark, pieces..., eos]`, at most the model's length) and returns the
@@ -93,7 +103,8 @@ impl<'m> Decoder<'m> {
         sentences: &[&[u32]],
         watch: Option<&Watch<'_>>,
     ) -> Vec<usize> {
-        let memories = self.model.encode(weights, &mut self.team, &mut self.work, sentences, watch);
+        let memories =
+            self.model.encode(weights, &mut self.crew.team(), &mut self.work, sentences, watch);
         let admit = |memory| {
             let cache = SentenceCache::new(memory, self.shape);
             let slot = match self.slots.iter().position(Option::is_none) {
@@ -165,7 +176,8 @@ impl<'m> Decoder<'m> {
                 longest = longest.max(row.position + 1).max(cache.memory.len);
             }
         }
-        let threads = self.team.threads();
+        let mut team = self.crew.team();
+        let threads = team.threads();
         let ffn = c.decoder_ffn_dim.max(weights.adapter_width());
         self.work.prepare(threads, count, d, ffn, longest, weights.low_width());
         let output = weights.shortlist.as_deref().unwrap_or(&model.output);
@@ -180,7 +192,7 @@ impl<'m> Decoder<'m> {
         let width = heads / split;
 
         let work = count * model.num_values / 2;
-        self.team.run(work, &|w| {
+        team.run(work, &|w| {
             // SAFETY of all phases: each piece writes its own rows, columns, or heads of a
             // sentence, and a barrier lies between a write and the reads of it. The set `isa`
             // was detected.
@@ -341,6 +353,11 @@ impl<'m> Decoder<'m> {
             // SAFETY: as above; `top` was prepared for these rows.
             unsafe { output.phases(w, isa, shared.normed, shared.spare.quant, top) };
         });
+        &self.top
+    }
+
+    /// What the last step found.
+    pub fn top(&self) -> &TopK {
         &self.top
     }
 
