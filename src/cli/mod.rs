@@ -83,8 +83,7 @@ impl Command {
             Self::Translate(_) if dtype == Some(Dtype::Int8) => {
                 Computes::OnCpu("integers are computed with")
             }
-            Self::Train(_) | Self::Translate(_) => Computes::OnAny,
-            _ => Computes::OnCpu("this command computes"),
+            _ => Computes::OnAny,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::autograd::{Tape, composed};
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::marks::MarkArgs;
@@ -14,8 +15,8 @@ use crate::formats::neuron_stats::{Counting, NeuronStats};
 use crate::formats::neurons::{Block, Side, split_pair};
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::{Input, Output, refuse_existing, refuse_stdout};
-use crate::model::Checkpoint;
 use crate::model::inference::InferenceModel;
+use crate::model::{Checkpoint, M2m100, ParameterSet};
 use crate::profiling::{ProfileOptions, Profiler, distribution, quantile};
 use crate::records::{LayerProfile, NeuronProfile, round6};
 use crate::report::{Align, Table, TableFormat};
@@ -169,14 +170,24 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             .at(checkpoint.dir()),
         );
     }
-    let model = InferenceModel::from_checkpoint(&checkpoint)?;
     let profile = ProfileOptions {
         counting: args.counting(),
         sums: args.sums,
         convention: tokenizer.convention(),
         batch_tokens: args.batch_tokens,
     };
-    let mut profiler = Profiler::new(&model, context.threads, profile);
+    let device = context.device();
+    let (packed, moved);
+    let mut profiler = if device.is_cpu() {
+        packed = InferenceModel::from_checkpoint(&checkpoint)?;
+        Profiler::new(&packed, context.threads, profile)
+    } else {
+        composed::set_precision(false);
+        let mut set = ParameterSet::load(&checkpoint, |_| false)?;
+        set.move_to(device)?;
+        moved = M2m100::new(&checkpoint.config, &set, None)?;
+        Profiler::on_device(&moved, Tape::disabled(), profile)
+    };
     let mut progress = context.report.progress("profiling", "records", None);
     let mut before = 0;
     let mut hasher = TextFingerprint::default();
@@ -187,7 +198,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             let sources: Vec<_> =
                 examples.map(|e| (corpus.source(*e), corpus.target(*e))).collect();
             let pairs: Vec<(&[u32], &[u32])> = sources.iter().map(|(s, t)| (&**s, *t)).collect();
-            profiler.add(&d.direction.to_string(), &pairs);
+            profiler.add(&d.direction.to_string(), &pairs)?;
         }
         progress.add(corpus.summary.num_records - before);
         before = corpus.summary.num_records;

@@ -225,7 +225,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let mut tally = Tally::new(head.tags());
     let provider = loaded.provider(args, &checkpoint)?;
     let limits = Limits { sentences: args.batch_size, tokens: args.batch_tokens };
-    let mut tagger = Tagger::new(&checkpoint, head, provider, limits, tokenizer.convention())?;
+    let convention = tokenizer.convention();
+    let mut tagger =
+        Tagger::new(&checkpoint, context.device(), head, provider, limits, convention)?;
     let mut sentences = Sentences::new(inputs, args.lang.clone(), &tokenizer, &checkpoint.config)
         .refusing_long(args.on_long == OnLong::Error);
     let mut progress = context.report.progress("tagging", "sentences", None);

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use candle_core::Tensor;
+
 use super::config::ModelConfig;
 use super::parameters::ParameterSet;
 use super::seam::{LayerParts, Position};
@@ -122,6 +124,22 @@ pub(super) struct Pass<'a> {
     pub noise: &'a Noise,
     pub config: &'a ModelConfig,
     pub offsets: &'a Arc<[usize]>,
+}
+
+/// The rows of sentences that can be attended to.
+pub(super) struct Keys {
+    /// None: all.
+    pub rows: Option<Tensor>,
+    pub offsets: Arc<[usize]>,
+}
+
+impl Keys {
+    pub(super) fn of(&self, x: &Value) -> Result<Value> {
+        Ok(match &self.rows {
+            Some(rows) => Value::constant(x.tensor().index_select(rows, 0)?),
+            None => x.clone(),
+        })
+    }
 }
 
 /// Encoder states with the offsets of their sentences.
@@ -352,6 +370,34 @@ impl Layer {
 
     fn cross(&self) -> Result<&Attention> {
         self.encoder_attn.as_ref().ok_or_else(|| Error::bug("a decoder layer without its memory"))
+    }
+
+    /// The whole layer without parts, with an eye on the inner values of its feed-forward block, which
+    /// `watch` sees. `keys` are the rows that can be attended to.
+    pub(super) fn watched(
+        &self,
+        pass: &Pass<'_>,
+        x: &Value,
+        keys: &Keys,
+        memory: Option<(&Value, &Arc<[usize]>)>,
+        watch: &mut dyn FnMut(&Tensor) -> Result<()>,
+    ) -> Result<Value> {
+        let (tape, parts) = (pass.tape, &LayerParts::default());
+        let attn = &self.self_attn;
+        let h = attn.norm.forward(tape, x)?;
+        let q = attn.q_proj.forward(pass, &h, parts, false)?;
+        let kv = attn.keys_values(pass, &keys.of(&h)?, parts)?;
+        let causal = self.encoder_attn.is_some();
+        let mut x = attn.attend(pass, x, &q, (&kv, &keys.offsets), causal, parts)?;
+        if let Some(cross) = &self.encoder_attn {
+            x = cross.forward(pass, &x, memory, false, parts)?;
+        }
+        let f = &self.feed_forward;
+        let h = f.norm.forward(tape, &x)?;
+        let h = f.fc1.forward(pass, &h, parts, true)?;
+        watch(h.tensor())?;
+        let h = f.fc2.forward(pass, &h, parts, false)?;
+        end_block(pass, &x, &h, parts, Position::FeedForward)
     }
 
     /// What follows the attentions.

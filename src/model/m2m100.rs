@@ -30,8 +30,8 @@ pub struct M2m100 {
     pub(super) shared: Parameter,
     /// `[max_len + offset, d_model]`.
     pub(super) positions: Tensor,
-    encoder: Vec<Arc<Layer>>,
-    encoder_norm: LayerNorm,
+    pub(super) encoder: Vec<Arc<Layer>>,
+    pub(super) encoder_norm: LayerNorm,
     pub(super) decoder: Vec<Arc<Layer>>,
     pub(super) decoder_norm: LayerNorm,
     pub(super) final_logits_bias: Option<Arc<[f32]>>,
@@ -99,6 +99,39 @@ impl M2m100 {
             Some(id) => Err(Error::bug(format!("token id {id} is not in the vocabulary"))),
             None => Ok(()),
         }
+    }
+
+    /// Where the tokens of a source stand; padding has the zero row, and all others are counted from
+    /// behind it.
+    ///
+    /// transformers, `M2M100SinusoidalPositionalEmbedding.create_position_ids_from_input_ids`.
+    pub(super) fn source_places(&self, ids: &[u32]) -> Vec<u32> {
+        let pad = self.config.pad_token_id;
+        let mut last = pad;
+        let place = |id: &u32| match *id == pad {
+            true => pad,
+            false => {
+                last += 1;
+                last
+            }
+        };
+        ids.iter().map(place).collect()
+    }
+
+    /// Rows of tokens whose places are given.
+    pub(super) fn embed_at(
+        &self,
+        tape: &Tape,
+        ids: &Arc<[u32]>,
+        places: Vec<u32>,
+    ) -> Result<Value> {
+        self.check_ids(ids)?;
+        let rows = self.positions.dims2()?.0;
+        if places.iter().any(|&p| p as usize >= rows) {
+            return Err(Error::bug("sentence is longer than the position table"));
+        }
+        let scale = self.config.embed_scale();
+        tape.embed_at(&self.shared.tensor, &self.positions, (ids, &places), scale)
     }
 
     /// Encoder states `[src_tokens, d_model]`.

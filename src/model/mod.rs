@@ -13,6 +13,7 @@ pub mod inference;
 pub mod initialise;
 mod layers;
 mod m2m100;
+mod observing;
 mod parameters;
 mod ragged;
 pub mod rounding;

@@ -164,8 +164,8 @@ impl<'m> Stepper<'m> {
     ) -> Result<()> {
         let (model, tape, noise) = (self.model, self.tape(), Noise::none());
         let src = Ragged::new(sentences.iter().copied());
-        let places = sentences.iter().flat_map(|s| self.places(s)).collect();
-        let x = self.embed(&tape, &src.ids, places)?;
+        let places = sentences.iter().flat_map(|s| model.source_places(s)).collect();
+        let x = model.embed_at(&tape, &src.ids, places)?;
         let states = model.encode_rows(&tape, &noise, x, &src.offsets, &weights.parts.encoder)?;
         let live = || {
             let sources = self.sentences.iter().flatten().map(|s| s.source);
@@ -204,34 +204,6 @@ impl<'m> Stepper<'m> {
             }
         }
         Ok(())
-    }
-
-    /// Where the tokens of a source stand; padding has the zero row, and all others are counted from
-    /// behind it.
-    ///
-    /// transformers, `M2M100SinusoidalPositionalEmbedding.create_position_ids_from_input_ids`.
-    fn places(&self, ids: &[u32]) -> Vec<u32> {
-        let pad = self.model.config().pad_token_id;
-        let mut last = pad;
-        let place = |id: &u32| match *id == pad {
-            true => pad,
-            false => {
-                last += 1;
-                last
-            }
-        };
-        ids.iter().map(place).collect()
-    }
-
-    fn embed(&self, tape: &Tape, ids: &Arc<[u32]>, places: Vec<u32>) -> Result<Value> {
-        let model = self.model;
-        model.check_ids(ids)?;
-        let rows = model.positions.dims2()?.0;
-        if places.iter().any(|&p| p as usize >= rows) {
-            return Err(Error::bug("sentence is longer than the position table"));
-        }
-        let scale = model.config().embed_scale();
-        tape.embed_at(&model.shared.tensor, &model.positions, (ids, &places), scale)
     }
 
     /// Reads one token for each row. Rows of a sentence stand together; several positions of one
@@ -276,7 +248,7 @@ impl<'m> Stepper<'m> {
         let pad = model.config().pad_token_id;
         let place = |r: &Row| if r.token == pad { pad } else { pad + 1 + r.position as u32 };
         let ids: Arc<[u32]> = rows.iter().map(|r| r.token).collect();
-        let mut x = self.embed(&tape, &ids, rows.iter().map(place).collect())?;
+        let mut x = model.embed_at(&tape, &ids, rows.iter().map(place).collect())?;
         let seen = self.histories.rows(&seen)?;
         let (seen_offsets, groups): (Arc<[usize]>, Arc<[usize]>) =
             (seen_offsets.into(), group_offsets.into());

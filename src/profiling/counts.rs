@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::autograd::Tape;
 use crate::error::{Error, Result};
 use crate::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use crate::formats::neurons::{Block, Side};
 use crate::model::inference::{
     Activity, ActivityOptions, BlockActivity, Decoder, ForcedPair, InferenceModel,
 };
+use crate::model::{M2m100, ModelConfig};
 use crate::text::Convention;
 
 #[derive(Clone, Debug)]
@@ -30,22 +32,38 @@ struct DirectionCounts {
     sentences: u64,
 }
 
+/// What reads the text.
+enum Passes<'m> {
+    /// The kernels of the CPU.
+    Kernels(&'m InferenceModel, Box<Decoder<'m>>),
+    OnDevice(&'m M2m100, Tape),
+}
+
 /// Counts text of any number of directions. Memory does not grow with the text.
 pub struct Profiler<'m> {
-    model: &'m InferenceModel,
-    decoder: Decoder<'m>,
+    config: &'m ModelConfig,
+    passes: Passes<'m>,
     options: ProfileOptions,
     directions: BTreeMap<String, DirectionCounts>,
 }
 
 impl<'m> Profiler<'m> {
     pub fn new(model: &'m InferenceModel, threads: usize, options: ProfileOptions) -> Self {
-        let decoder = Decoder::new(model, threads, 1);
-        Self { model, decoder, options, directions: BTreeMap::new() }
+        let passes = Passes::Kernels(model, Box::new(Decoder::new(model, threads, 1)));
+        Self { config: model.config(), passes, options, directions: BTreeMap::new() }
+    }
+
+    /// On the device of a model, with operations as `tape` computes them.
+    pub fn on_device(model: &'m M2m100, tape: Tape, options: ProfileOptions) -> Self {
+        let passes = Passes::OnDevice(model, tape);
+        Self { config: model.config(), passes, options, directions: BTreeMap::new() }
     }
 
     /// Adds pairs of one direction: sources and labels, as the convention has them.
-    pub fn add(&mut self, lang_pair: &str, pairs: &[(&[u32], &[u32])]) {
+    ///
+    /// # Errors
+    /// The device's own.
+    pub fn add(&mut self, lang_pair: &str, pairs: &[(&[u32], &[u32])]) -> Result<()> {
         let counting = &self.options.counting;
         let activity = ActivityOptions {
             threshold: counting.threshold,
@@ -53,11 +71,11 @@ impl<'m> Profiler<'m> {
             sums: self.options.sums,
         };
         let counts = self.directions.entry(lang_pair.to_string()).or_insert_with(|| {
-            let activity = Activity::new(self.model.config(), activity);
+            let activity = Activity::new(self.config, activity);
             DirectionCounts { activity, tokens: [0; 2], sentences: 0 }
         });
         for batch in batches(pairs, self.options.batch_tokens) {
-            let start = self.model.config().decoder_start_token_id;
+            let start = self.config.decoder_start_token_id;
             let forced = forced_pairs(&batch, &self.options, start);
             for p in &forced {
                 let sum = |w: &[u32]| w.iter().map(|&n| u64::from(n)).sum::<u64>();
@@ -65,23 +83,30 @@ impl<'m> Profiler<'m> {
                 counts.tokens[1] += sum(&p.input_weights);
             }
             counts.sentences += forced.len() as u64;
-            let weights = self.model.base_weights();
-            self.decoder.observe(weights, &forced, Some(&mut counts.activity));
+            match &mut self.passes {
+                Passes::Kernels(model, decoder) => {
+                    decoder.observe(model.base_weights(), &forced, Some(&mut counts.activity));
+                }
+                Passes::OnDevice(model, tape) => {
+                    model.observe(tape, &forced, &mut counts.activity)?;
+                }
+            }
         }
+        Ok(())
     }
 
-    /// Runs the same passes without counting: the measure of what counting costs.
+    /// Runs the same passes on the CPU without counting: the measure of what counting costs.
     pub fn run_plain(&mut self, pairs: &[(&[u32], &[u32])]) {
+        let Passes::Kernels(model, decoder) = &mut self.passes else { return };
         for batch in batches(pairs, self.options.batch_tokens) {
-            let start = self.model.config().decoder_start_token_id;
-            let forced = forced_pairs(&batch, &self.options, start);
-            self.decoder.observe(self.model.base_weights(), &forced, None);
+            let forced = forced_pairs(&batch, &self.options, self.config.decoder_start_token_id);
+            decoder.observe(model.base_weights(), &forced, None);
         }
     }
 
     /// What was counted; `base_model_sha256` is the fingerprint of the model.
     pub fn finish(self, base_model_sha256: Option<String>) -> NeuronStats {
-        let c = self.model.config();
+        let c = self.config;
         let mut stats = NeuronStats {
             lang_pairs: self.directions.keys().cloned().collect(),
             counting: Some(self.options.counting),

@@ -11,15 +11,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use isogloss::decoding::{DecodingOptions, MaxNewTokens, Session, Target};
+use isogloss::decoding::{
+    BatchLimits, DecodingOptions, Feed, MaxNewTokens, Outcome, Stream, Target, Task, run,
+};
+use isogloss::error::{Error, Result};
 use isogloss::kernels::packed::WeightFormat;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
-use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel};
+use isogloss::model::inference::{DirectionWeights, InferenceModel};
 
 type Failure = Box<dyn std::error::Error>;
+type Fallible<T> = std::result::Result<T, Failure>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Fallible<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     match args.as_slice() {
@@ -39,7 +43,7 @@ fn decode(
     tokens: usize,
     threads: usize,
     shortlist: Option<usize>,
-) -> Result<f64, Failure> {
+) -> Fallible<f64> {
     let options = DecodingOptions {
         beam_size,
         max_new_tokens: MaxNewTokens::Fixed(tokens),
@@ -58,27 +62,44 @@ fn decode(
     }
     let mut order: Vec<usize> = (0..sources.len()).collect();
     order.sort_by_key(|&i| sources[i].len());
-    let mut session: Session<_, usize> =
-        Session::new(Decoder::new(model, threads, options.beam_size), options);
+    let mut lines = Lines { weights, sources, order: order.into_iter(), tokens };
+    let limits = BatchLimits { sentences: batch, tokens: usize::MAX, window: 2 * batch };
     let start = Instant::now();
-    for group in order.chunks(batch) {
-        let sentences = group
-            .iter()
-            .map(|&i| (i, sources[i].clone(), Target::Search { forced: Vec::new() }))
-            .collect();
-        session.admit(&weights, sentences)?;
-        while session.num_active() > 0 {
-            for (_, hyps) in session.step(&weights)? {
-                if hyps[0].tokens.len() != tokens {
-                    return Err("a hypothesis has the wrong length".into());
-                }
-            }
-        }
-    }
+    run(model, threads, &options, limits, &mut lines)?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn serve(dir: &Path, format: Option<&String>) -> Result<(), Failure> {
+/// The sources in an order, each to become `tokens` tokens.
+struct Lines<'a> {
+    weights: Arc<DirectionWeights>,
+    sources: &'a [Vec<u32>],
+    order: std::vec::IntoIter<usize>,
+    tokens: usize,
+}
+
+impl Stream for Lines<'_> {
+    type Tag = ();
+    type Weights = DirectionWeights;
+
+    fn next(&mut self, _: bool) -> Result<Feed<(), DirectionWeights>> {
+        let Some(i) = self.order.next() else { return Ok(Feed::End) };
+        let target = Target::Search { forced: Vec::new() };
+        let (weights, src) = (Arc::clone(&self.weights), self.sources[i].clone());
+        Ok(Feed::Item((), Task::Decode { weights, src, target }))
+    }
+    fn emit(&mut self, _: (), outcome: Option<Outcome>) -> Result<()> {
+        let whole = |hyps: &Outcome| hyps.first().is_some_and(|h| h.tokens.len() == self.tokens);
+        match outcome.is_some_and(|hyps| whole(&hyps)) {
+            true => Ok(()),
+            false => Err(Error::bug("a hypothesis has the wrong length")),
+        }
+    }
+    fn idle(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn serve(dir: &Path, format: Option<&String>) -> Fallible<()> {
     let checkpoint = Checkpoint::open_any(dir)?;
     let format = match format.map(String::as_str) {
         None => checkpoint.weight_format()?,
@@ -110,7 +131,7 @@ fn serve(dir: &Path, format: Option<&String>) -> Result<(), Failure> {
 }
 
 /// A model of the small shape (d 256, 3 + 3 layers, 8000 words) with random weights.
-fn measure(threads: usize) -> Result<(), Failure> {
+fn measure(threads: usize) -> Fallible<()> {
     let dir = tempfile::tempdir()?;
     write_random_model(dir.path())?;
     let model = InferenceModel::from_checkpoint(&Checkpoint::open(dir.path())?)?;
@@ -142,7 +163,7 @@ fn measure(threads: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_random_model(dir: &Path) -> Result<(), Failure> {
+fn write_random_model(dir: &Path) -> Fallible<()> {
     use isogloss::formats::safetensors::{Data, Entry, write};
     let config = serde_json::json!({
         "model_type": "m2m_100", "vocab_size": 8000, "d_model": 256, "encoder_layers": 3,

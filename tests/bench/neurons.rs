@@ -216,7 +216,7 @@ fn profile(shape: &str, threads: usize) -> Outcome {
             let start = Instant::now();
             profiler.run_plain(&pairs);
             let middle = start.elapsed().as_secs_f64();
-            profiler.add("a-b", &pairs);
+            profiler.add("a-b", &pairs)?;
             let both = start.elapsed().as_secs_f64();
             if turn > 0 {
                 plain.push(middle);

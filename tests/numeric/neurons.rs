@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use isogloss::autograd::Tape;
 use isogloss::formats::neuron_stats::{Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::provenance::Provenance;
 use isogloss::kernels::vector::Isa;
-use isogloss::model::Checkpoint;
 use isogloss::model::inference::InferenceModel;
+use isogloss::model::{Checkpoint, M2m100, ParameterSet};
 use isogloss::profiling::{ProfileOptions, Profiler, add_stats, cumulative, overlap};
 use isogloss::text::Convention;
 use serde_json::Value;
@@ -54,11 +55,14 @@ fn profile(
     text: &Text,
     options: ProfileOptions,
 ) -> NeuronStats {
-    let mut profiler = Profiler::new(model, threads, options);
+    count(Profiler::new(model, threads, options), text)
+}
+
+fn count(mut profiler: Profiler<'_>, text: &Text) -> NeuronStats {
     for (direction, pairs) in text {
         let pairs: Vec<(&[u32], &[u32])> =
             pairs.iter().map(|(s, t)| (s.as_slice(), t.as_slice())).collect();
-        profiler.add(direction, &pairs);
+        profiler.add(direction, &pairs).unwrap();
     }
     profiler.finish(None)
 }
@@ -78,38 +82,47 @@ fn conventions() -> Vec<(&'static str, Counting)> {
     ]
 }
 
-/// Section 3: every count of every convention, exactly; sums closely.
+/// Section 3: every count of every convention, exactly; sums closely. Also as other devices count.
 #[test]
 fn counts_equal_those_recorded_with_hooks() {
     let golden = golden();
     for name in CASES {
         let case = &golden["cases"][name];
-        for isa in Isa::available() {
-            let model = model(name, isa);
-            for (convention, counting) in conventions() {
-                let stats = profile(&model, 2, &text(case), options(counting));
-                for (i, pair) in stats.lang_pairs.iter().enumerate() {
-                    let d = &case["directions"][pair];
-                    assert_eq!(stats.sentence_count[i], d["sentences"].as_u64().unwrap());
-                    for (side, column) in [("encoder", 0), ("decoder", 1)] {
-                        if let Some(n) = d["positions"][side][convention].as_u64() {
-                            assert_eq!(stats.token_count[i][column], n, "{name} {pair} {side}");
-                        }
-                    }
-                    let modules = d["modules"].as_object().unwrap();
-                    assert_eq!(modules.len(), stats.blocks.len());
-                    for (module, m) in modules {
-                        let block = Block::parse(module).unwrap();
-                        let got = stats.counts(block, i).unwrap();
-                        let want = counts(&m[convention]);
-                        assert_eq!(got, want, "{name} {pair} {module} {convention} {}", isa.name());
-                        if convention == "token" {
-                            let sums = stats.sums(block, i).unwrap();
-                            for (s, w) in sums.iter().zip(m["sum"].as_array().unwrap()) {
-                                assert!((s - w.as_f64().unwrap()).abs() < 1e-4);
-                            }
-                        }
-                    }
+        let checkpoint = Checkpoint::open(&data().join("training").join(name)).unwrap();
+        let set = ParameterSet::load(&checkpoint, |_| false).unwrap();
+        let trained = M2m100::new(&checkpoint.config, &set, None).unwrap();
+        for (convention, counting) in conventions() {
+            for isa in Isa::available() {
+                let stats = profile(&model(name, isa), 2, &text(case), options(counting.clone()));
+                equals_recorded(&stats, case, convention, &format!("{name} {}", isa.name()));
+            }
+            let tape = Tape::disabled().composed();
+            let profiler = Profiler::on_device(&trained, tape, options(counting));
+            let stats = count(profiler, &text(case));
+            equals_recorded(&stats, case, convention, &format!("{name} composed"));
+        }
+    }
+}
+
+fn equals_recorded(stats: &NeuronStats, case: &Value, convention: &str, what: &str) {
+    for (i, pair) in stats.lang_pairs.iter().enumerate() {
+        let d = &case["directions"][pair];
+        assert_eq!(stats.sentence_count[i], d["sentences"].as_u64().unwrap());
+        for (side, column) in [("encoder", 0), ("decoder", 1)] {
+            if let Some(n) = d["positions"][side][convention].as_u64() {
+                assert_eq!(stats.token_count[i][column], n, "{what} {pair} {side}");
+            }
+        }
+        let modules = d["modules"].as_object().unwrap();
+        assert_eq!(modules.len(), stats.blocks.len());
+        for (module, m) in modules {
+            let block = Block::parse(module).unwrap();
+            let got = stats.counts(block, i).unwrap();
+            assert_eq!(got, counts(&m[convention]), "{what} {pair} {module} {convention}");
+            if convention == "token" {
+                let sums = stats.sums(block, i).unwrap();
+                for (s, w) in sums.iter().zip(m["sum"].as_array().unwrap()) {
+                    assert!((s - w.as_f64().unwrap()).abs() < 1e-4);
                 }
             }
         }

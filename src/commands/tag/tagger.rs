@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use candle_core::Device;
+
 use super::sentences::Sentence;
+use crate::autograd::composed;
 use crate::error::{Error, Result};
 use crate::methods::Provider;
 use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet, Ragged};
@@ -18,6 +21,7 @@ pub struct Limits {
 
 pub struct Tagger {
     model: M2m100,
+    device: Device,
     head: TagHead,
     provider: Provider,
     limits: Limits,
@@ -29,14 +33,20 @@ pub struct Tagger {
 impl Tagger {
     pub fn new(
         checkpoint: &Checkpoint,
-        head: TagHead,
+        device: &Device,
+        mut head: TagHead,
         provider: Provider,
         limits: Limits,
         convention: Convention,
     ) -> Result<Self> {
-        let set = ParameterSet::load(checkpoint, |_| false)?;
-        let model = M2m100::new(&checkpoint.config, &set, None)?;
-        Ok(Self { model, head, provider, limits, convention, parts: BTreeMap::new() })
+        let mut set = ParameterSet::load(checkpoint, |_| false)?;
+        if !device.is_cpu() {
+            composed::set_precision(false);
+            set.move_to(device)?;
+            head.parameters_mut().try_for_each(|p| p.move_to(device))?;
+        }
+        let (model, device) = (M2m100::new(&checkpoint.config, &set, None)?, device.clone());
+        Ok(Self { model, device, head, provider, limits, convention, parts: BTreeMap::new() })
     }
 
     /// Makes what a language runs with, if it is new.
@@ -55,7 +65,7 @@ impl Tagger {
                 false => e,
             }
         })?;
-        self.parts.insert(lang.to_string(), parts);
+        self.parts.insert(lang.to_string(), parts.on(&self.device)?);
         Ok(())
     }
 

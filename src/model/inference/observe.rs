@@ -33,6 +33,12 @@ pub struct BlockActivity {
 }
 
 impl BlockActivity {
+    /// Adds counts, and sums in units of `2^-20` where they are kept.
+    pub(crate) fn add(&mut self, active: &[f64], sums: &[f64]) {
+        self.active.iter_mut().zip(active).for_each(|(to, n)| *to += *n as u64);
+        self.sums.iter_mut().zip(sums).for_each(|(to, sum)| *to += *sum as i64);
+    }
+
     /// Sums of the values, `[ffn_dim]`, or nothing.
     pub fn sums(&self) -> impl Iterator<Item = f64> + '_ {
         self.sums.iter().map(|s| *s as f64 / SUM_SCALE)
@@ -76,10 +82,10 @@ pub struct ForcedPair {
 }
 
 impl ForcedPair {
-    fn source(&self) -> Counted<'_> {
+    pub(crate) fn source(&self) -> Counted<'_> {
         (&self.src, &self.src_weights)
     }
-    fn target(&self) -> Counted<'_> {
+    pub(crate) fn target(&self) -> Counted<'_> {
         (&self.input, &self.input_weights)
     }
 }
@@ -97,7 +103,7 @@ pub(super) struct Watch<'a> {
 }
 
 /// A side of a sentence: its tokens, and how often each position counts.
-type Counted<'a> = (&'a [u32], &'a [u32]);
+pub(crate) type Counted<'a> = (&'a [u32], &'a [u32]);
 
 /// Columns of a piece of work: their counts stay in the first-level cache.
 const PIECE: usize = 512;
