@@ -34,14 +34,14 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_needs_command" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_needs_command" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
 complete -c isogloss -n "__fish_isogloss_needs_command" -l config -d 'Settings from a TOML file: one table per command and `[global]`' -r -F
 complete -c isogloss -n "__fish_isogloss_needs_command" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_needs_command" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_needs_command" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_needs_command" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_needs_command" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_needs_command" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_needs_command" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -111,7 +111,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -119,7 +119,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l config -d 'Se
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l byte-fallback -d 'Spell characters without a piece in bytes (256 entries) instead of `<unk>`'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand init" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -158,7 +158,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -173,7 +173,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l su
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l per-neuron -d 'One `neuron_profile` record for each neuron as well'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand profile-neurons" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -216,7 +216,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -224,7 +224,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l config
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l overlap -d 'Also a `mask_overlap` record for each pair, and `layer_overlap` for each layer'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand build-masks" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -379,7 +379,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -400,7 +400,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l resume -d 'C
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l overwrite -d 'Move an existing run aside and start afresh'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -437,7 +437,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -447,7 +447,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l merge -
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l allow-base-mismatch -d 'Take a LoRA that was trained on another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand prune-lora" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -479,7 +479,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -487,7 +487,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l confi
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l allow-base-mismatch -d 'Take a hyper-network that was trained on another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand gen-adapters" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -531,7 +531,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l prefix-f
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l n-best -d 'Hypotheses in each record' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l shortlist -d 'Choose from the target language\'s tokens only, as counted by `tokenize --vocabulary`: faster, as most of a large vocabulary belongs to other languages. Probabilities are among these tokens' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l shortlist-size -d 'Its most frequent tokens alone' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-size -d 'Sentences decoded at once; changes speed and memory, never a translation' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-size -d 'Sentences decoded at once, by one worker or, where there are enough, in batches of their own by several; changes speed and memory, on the CPU never a translation' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l batch-tokens -d 'Tokens decoded at once: sources and longest possible translations' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l window -d 'Sentences between the oldest unfinished and the newest read' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s f -l format -d 'Shape of standard output; default: text for text, records for records' -r -f -a "text\t'One hypothesis a line'
@@ -546,7 +546,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -568,7 +568,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l summary 
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l line-buffered -d 'Write every line at once, also to a file or pipe'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand translate" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -593,7 +593,7 @@ base\t'Use the base model where its adapter would stand'"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l adapters -d 'Adapters: a run of `train --method adapters`, `hyper-adapters` or `hyper-x`, what `gen-adapters` wrote, or a directory of AdapterHub' -r -F
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l as -d 'A language the hyper-network has no vector of, mixed from others: pt=0.7*es+0.3*fr, pt=mean(es,fr); may be repeated' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l swap -d 'Use other languages\' vector for a language that has one, for analysis: de=nl, pt=0.5*es+0.5*fr; may be repeated' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l batch-size -d 'Sentences tagged at once; changes speed and memory, never a tag' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l batch-size -d 'Sentences tagged at once; changes speed and memory, on the CPU never a tag' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l batch-tokens -d 'Tokens tagged at once' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l window -d 'Sentences read at once, from which batches are made' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s f -l format -d 'Shape of the scores of `--score-only` [default: text on a terminal, else jsonl]' -r -f -a "text\t'A table'
@@ -608,7 +608,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -623,7 +623,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l summary -d 'En
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l score-only -d 'Nothing but the scores'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tag" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -679,7 +679,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -698,7 +698,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l short -d 'Ab
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s b -l score-only -d 'Print the scores alone, one on a line'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand score" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -724,7 +724,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -732,7 +732,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l config -d '
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l foreign-masks -d 'Take masks that were built from the statistics of another model of the same shape'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand export" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -764,7 +764,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -773,7 +773,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l nllb-lega
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l vocabulary -d 'Count instead: one `vocabulary` record a language, with the tokens of its texts, the most frequent first; marks are not counted. For `translate --shortlist`'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand tokenize" -l dump-config -d 'Print the effective settings with the origin of each, and exit'
@@ -794,7 +794,7 @@ never\t''"
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l seed -d 'Every random stream is derived from this number, by name' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l threads -d 'Threads to use; 0 means all' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l device -d 'Where to compute: auto, cpu, cuda or cuda:N' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dtype -d 'Number format of the weights that `translate` computes with, `export` writes and `inspect` measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a GPU both factors of products are rounded to bf16. Other commands compute in f32' -r -f -a "f32\t'32 bits'
 bf16\t'16 bits with the range of f32; computed in f32'
 f16\t'16 bits; written by `export`, not computed with'
 int8\t'8 bits, a scale for each row; computed in integers'"
@@ -803,7 +803,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l tensors -d
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l quick -d 'Read headers only: no checksums, no look at the values'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s q -l quiet -d 'Say less; twice: errors only'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -s v -l verbose -d 'Say more; twice: debug'
-complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run'
+complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l deterministic -d 'Refuse kernels and reductions whose result may vary from run to run: `translate` then computes on the CPU'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l json -d 'Records on standard output (`--format jsonl`) and errors as records on standard error'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dry-run -d 'Check everything that can be checked, print what would be read and written, and exit'
 complete -c isogloss -n "__fish_isogloss_using_subcommand inspect" -l dump-config -d 'Print the effective settings with the origin of each, and exit'

@@ -307,12 +307,20 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// candle's own errors reach a user only through a fault of ours: shapes are checked where
-/// data enters. Its backtrace lines are left out.
+/// What a device that has no memory left says.
+const OUT_OF_MEMORY: [&str; 2] = ["OUT_OF_MEMORY", "ALLOC_FAILED"];
+
+/// candle's own errors reach a user only through a fault of ours, as shapes are checked where data enters,
+/// or through a device without memory. Its backtrace lines are left out.
 impl From<candle_core::Error> for Error {
     fn from(e: candle_core::Error) -> Self {
         let text = e.to_string();
         let first = text.lines().next().unwrap_or("tensor operation failed").to_string();
+        if OUT_OF_MEMORY.iter().any(|sign| text.contains(sign)) {
+            return Self::environment("the device has no memory left").cause(first).hint(
+                "a smaller `--batch-tokens` or `--batch-size`, or `--device cpu`, takes less of it",
+            );
+        }
         Self::bug("tensor operation failed").cause(first)
     }
 }
@@ -381,6 +389,15 @@ pub fn nearest<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_without_memory_is_no_bug() {
+        let e = |text: &str| Error::from(candle_core::Error::Msg(text.to_string()));
+        let full = e("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: backtrace");
+        assert_eq!(full.exit_code() as u8, 5);
+        assert!(full.to_string().contains("--batch-tokens"), "{full}");
+        assert_eq!(e("shape mismatch").exit_code() as u8, 101);
+    }
 
     #[test]
     fn prints_place_values_and_hints() {

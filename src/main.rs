@@ -48,7 +48,7 @@ fn run(cli: &Cli, settings: Settings) -> ExitCode {
     let result = startup::use_threads(context.threads)
         .and_then(|()| match cli.command.dtypes() {
             [] => Ok(()),
-            available => context.open_device(cli.command.computes(cli.global.dtype), available),
+            available => context.open_device(cli.command.computes(&cli.global), available),
         })
         .and_then(|()| commands::run(&cli.command, &context))
         .and_then(|outcome| flush_stdout().map(|()| outcome));

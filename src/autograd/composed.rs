@@ -22,7 +22,7 @@ use crate::kernels::dropout::{self, Dropout};
 use crate::kernels::layer_norm::EPS;
 use crate::kernels::storage::values;
 
-pub(super) use attention::attention;
+pub(super) use attention::{Layouts, attention};
 pub(super) use feed_forward::{keep_rows, masked_feed_forward};
 pub(super) use linear::{linear, low_rank_linear, softmax};
 pub use loss::{CrossEntropy, cross_entropy};
@@ -51,6 +51,11 @@ pub fn factor(t: &Tensor, in_bf16: bool) -> Result<Tensor> {
 /// in the short floats a GPU may multiply f32 in (TF32), so that only the factors are rounded.
 fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
     Ok(factor(a, in_bf16)?.matmul(&factor(b, in_bf16)?)?)
+}
+
+/// `a bᵀ` in the same way; `b` is rounded where it lies, before it is transposed.
+fn product_t(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+    Ok(factor(a, in_bf16)?.matmul(&factor(b, in_bf16)?.t()?)?)
 }
 
 /// Indices on a device.

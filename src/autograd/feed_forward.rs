@@ -12,7 +12,7 @@ use crate::kernels::storage::values;
 use crate::kernels::weights::widened;
 
 /// The parameters of a block, shapes as in [`Block`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct FeedForwardWeights {
     pub w1: Value,
     pub b1: Value,

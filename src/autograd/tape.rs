@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::composed::Layouts;
 use super::gradients::{Backward, Gradients, Incoming};
 use crate::error::Result;
 use crate::kernels::storage::{change, values};
@@ -109,13 +110,16 @@ pub struct Tape {
     composed: bool,
     /// Whether factors of composed products are rounded to bf16.
     in_bf16: bool,
+    /// What composed attention was laid out like so far.
+    layouts: Layouts,
 }
 
 impl Tape {
     fn with(mode: Mode) -> Self {
         let nodes = RefCell::new(Vec::new());
         let (checkpoints, composed, in_bf16) = (false, false, false);
-        Self { nodes, first: 0, mode, checkpoints, composed, in_bf16 }
+        let layouts = Layouts::default();
+        Self { nodes, first: 0, mode, checkpoints, composed, in_bf16, layouts }
     }
     /// The same without the kernels of the CPU: each operation as other devices have it.
     pub fn composed(self) -> Self {
@@ -128,6 +132,9 @@ impl Tape {
     }
     pub fn is_in_bf16(&self) -> bool {
         self.in_bf16
+    }
+    pub(super) fn layouts(&self) -> &Layouts {
+        &self.layouts
     }
     /// Whether the kernels know where a value lies.
     pub fn has_kernels(&self, x: &Value) -> bool {
@@ -152,7 +159,8 @@ impl Tape {
     }
     /// `other`, computing as this one does.
     fn like(&self, other: Self) -> Self {
-        Self { composed: self.composed, in_bf16: self.in_bf16, ..other }
+        let layouts = self.layouts.clone();
+        Self { composed: self.composed, in_bf16: self.in_bf16, layouts, ..other }
     }
     /// Records a segment again, behind the nodes that are still to be run.
     fn again(first: usize) -> Self {

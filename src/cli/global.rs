@@ -52,11 +52,12 @@ pub struct GlobalArgs {
     pub device: DeviceChoice,
     /// Number format of the weights that `translate` computes with, `export` writes and `inspect`
     /// measures [default: as they are stored]. With `bf16`, `train` keeps the matrices it does not
-    /// train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic, but
-    /// for products on a GPU, whose factors are rounded to bf16. Other commands compute in f32
+    /// train in bf16, half the memory: what it trains stays in f32, and so does all arithmetic. On a
+    /// GPU both factors of products are rounded to bf16. Other commands compute in f32
     #[arg(long, global = true, value_enum)]
     pub dtype: Option<Dtype>,
-    /// Refuse kernels and reductions whose result may vary from run to run
+    /// Refuse kernels and reductions whose result may vary from run to run: `translate` then computes
+    /// on the CPU
     #[arg(long, global = true)]
     pub deterministic: bool,
     /// Records on standard output (`--format jsonl`) and errors as records on standard error

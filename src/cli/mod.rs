@@ -70,6 +70,7 @@ impl Command {
     /// whole pipeline does no harm.
     pub fn dtypes(&self) -> &'static [Dtype] {
         match self {
+            Self::Translate(args) if args.list_langs => &[],
             Self::Translate(_) => &[Dtype::F32, Dtype::Bf16, Dtype::Int8],
             Self::Train(_) => &[Dtype::F32, Dtype::Bf16],
             Self::Tag(_) | Self::ProfileNeurons(_) => &[Dtype::F32],
@@ -77,11 +78,18 @@ impl Command {
         }
     }
 
-    /// Where the command computes.
-    pub fn computes(&self, dtype: Option<Dtype>) -> Computes {
+    /// Where the command computes with these settings.
+    pub fn computes(&self, global: &GlobalArgs) -> Computes {
         match self {
-            Self::Translate(_) if dtype == Some(Dtype::Int8) => {
+            Self::Translate(_) if global.dtype == Some(Dtype::Int8) => {
                 Computes::OnCpu("integers are computed with")
+            }
+            // Which sentences are decoded together is a matter of time, and elsewhere of numbers.
+            Self::Translate(_) if global.deterministic => {
+                Computes::OnCpu("what may not vary is translated")
+            }
+            Self::Translate(args) if args.lora.merge_lora => {
+                Computes::OnCpu("a LoRA is merged into the weights")
             }
             _ => Computes::OnAny,
         }

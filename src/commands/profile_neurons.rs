@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::autograd::{Tape, composed};
 use crate::cli::Context;
 use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::marks::MarkArgs;
@@ -16,7 +15,7 @@ use crate::formats::neurons::{Block, Side, split_pair};
 use crate::formats::provenance::{Parent, Provenance, display_name, hex};
 use crate::io::{Input, Output, refuse_existing, refuse_stdout};
 use crate::model::inference::InferenceModel;
-use crate::model::{Checkpoint, M2m100, ParameterSet};
+use crate::model::{Checkpoint, M2m100};
 use crate::profiling::{ProfileOptions, Profiler, distribution, quantile};
 use crate::records::{LayerProfile, NeuronProfile, round6};
 use crate::report::{Align, Table, TableFormat};
@@ -182,11 +181,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
         packed = InferenceModel::from_checkpoint(&checkpoint)?;
         Profiler::new(&packed, context.threads, profile)
     } else {
-        composed::set_precision(false);
-        let mut set = ParameterSet::load(&checkpoint, |_| false)?;
-        set.move_to(device)?;
-        moved = M2m100::new(&checkpoint.config, &set, None)?;
-        Profiler::on_device(&moved, Tape::disabled(), profile)
+        moved = M2m100::on_device(&checkpoint, device, false)?;
+        Profiler::on_device(&moved, profile)
     };
     let mut progress = context.report.progress("profiling", "records", None);
     let mut before = 0;
@@ -211,9 +207,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if let Some(output) = &args.output {
         let mut names: Vec<String> = inputs.iter().map(|i| display_name(&i.name())).collect();
         names.sort();
-        // Counts depend neither on the order of the text nor, without padding, on batches.
+        // Counts depend neither on the order of the text nor, without padding and on the CPU, on
+        // batches.
         let mut settings = context.provenance_args();
-        settings.retain(|k, _| k != "inputs" && (k != "batch_tokens" || args.include_padding));
+        let by_batch = args.include_padding || !device.is_cpu();
+        settings.retain(|k, _| k != "inputs" && (k != "batch_tokens" || by_batch));
+        if !device.is_cpu() {
+            settings.insert("device".into(), "cuda".into());
+        }
         let provenance = Provenance {
             command: "profile-neurons".into(),
             args: settings,

@@ -39,8 +39,8 @@ pub enum ScoreFormat {
 /// fields this program does not know are carried through. Tagging is trained by `train --tag`; what
 /// it learnt is read from the adapters or LoRA it was trained with, else from the model. A word's
 /// tag is read at its first piece; a word without a piece, or behind the cut of a sentence that is
-/// too long, has the tag null. A sentence's tags never depend on what it is batched with. Records
-/// that have `tags` are scored: the share of words with the right tag, by language.
+/// too long, has the tag null. On the CPU a sentence's tags never depend on what it is batched with.
+/// Records that have `tags` are scored: the share of words with the right tag, by language.
 ///
 /// Example:
 ///   isogloss tag -m model --adapters run test.jsonl > tagged.jsonl
@@ -80,7 +80,7 @@ pub struct Args {
     #[command(flatten)]
     pub adapters: AdapterArgs,
 
-    /// Sentences tagged at once; changes speed and memory, never a tag
+    /// Sentences tagged at once; changes speed and memory, on the CPU never a tag
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Speed")]
     pub batch_size: usize,
     /// Tokens tagged at once

@@ -23,7 +23,6 @@ use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
-use crate::autograd::composed;
 use crate::cli::Context;
 use crate::cli::values::{Dtype, refuse_two_stdin};
 use crate::commands::masks::{CARRIED, LoadedMasks};
@@ -245,8 +244,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     }
     let device = context.device();
     if !device.is_cpu() {
-        composed::set_precision(frozen == FrozenType::Bf16);
-        set.move_to(device)?;
+        set.move_to(device, frozen == FrozenType::Bf16)?;
         let of_method = method.iter_mut().flat_map(|m| m.parameters_mut());
         let of_head = tasks.tag_head.iter_mut().flat_map(TagHead::parameters_mut);
         of_method.chain(of_head).try_for_each(|p| p.move_to(device))?;

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use candle_core::Device;
 use serde_json::json;
 
-use crate::autograd::composed;
 use crate::cli::Context;
 use crate::cli::values::{Dtype, inputs_or_stdin, parse_input};
 use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
@@ -31,9 +31,9 @@ use crate::kernels::packed::WeightFormat;
 use crate::kernels::vector::Isa;
 use crate::methods::Provider;
 use crate::methods::UnknownLanguage;
-use crate::model::inference::InferenceModel;
+use crate::model::inference::{InferenceModel, LowRankForm};
 use crate::model::stepping::Stepper;
-use crate::model::{Checkpoint, FrozenType, M2m100, ParameterSet};
+use crate::model::{Checkpoint, M2m100};
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use defaults::ModelDefaults;
 use reader::{Message, Prefix, ReaderOptions, spawn};
@@ -72,11 +72,12 @@ pub enum Stopping {
 /// A filter: one line or record in, one line or record out, whatever it holds. Records may
 /// each name their own languages; fields this program does not know are carried through, so
 /// that references reach `isogloss score`. Search and scores are those of `generate` in
-/// transformers. A sentence's translation never depends on what it is batched with.
+/// transformers. On the CPU a sentence's translation never depends on what it is batched with.
 ///
 /// `--dtype bf16` or `int8` rounds the weights of the model while it is loaded: half or a quarter
 /// of the memory, and less time. `isogloss inspect MODEL --dtype int8` says how much is lost; a
-/// model that `isogloss export` stored in one of them is computed in it.
+/// model that `isogloss export` stored in one of them is computed in it. On a GPU (`--device`)
+/// `bf16` rounds both factors of every product, and integers are computed as `f32`.
 ///
 /// Example:
 ///   isogloss translate -m model test.jsonl | isogloss score --metric chrf -
@@ -190,7 +191,8 @@ pub struct Args {
     #[command(flatten)]
     pub shortlist: ShortlistArgs,
 
-    /// Sentences decoded at once; changes speed and memory, never a translation
+    /// Sentences decoded at once, by one worker or, where there are enough, in batches of their own by
+    /// several; changes speed and memory, on the CPU never a translation
     #[arg(long, value_name = "N", default_value_t = 64, help_heading = "Decoding")]
     pub batch_size: usize,
     /// Tokens decoded at once: sources and longest possible translations
@@ -302,7 +304,7 @@ impl Args {
             Option<&Shortlists>,
         ),
         options: &DecodingOptions,
-        format: WeightFormat,
+        (format, device): (WeightFormat, &Device),
     ) -> Result<String> {
         let sha256 = checkpoint.sha256()?;
         let maxlen =
@@ -316,8 +318,10 @@ impl Args {
         let adapters =
             adapters.map_or(String::new(), |a| format!("adapters:{}{unknown}|", a.signature()));
         let shortlist = shortlists.map_or(String::new(), |s| format!("shortlist:{}|", s.signature));
+        // Elsewhere sums are taken in another order, and bf16 rounds more.
+        let device = if device.is_cpu() { "" } else { "device:cuda|" };
         Ok(format!(
-            "model:{}@{}|{masks}{lora}{adapters}{shortlist}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:{}|version:{}",
+            "model:{}@{}|{masks}{lora}{adapters}{shortlist}beam:{}|lp:{:?}|maxlen:{maxlen}|dtype:{}|{device}version:{}",
             checkpoint.name(),
             &sha256[..8],
             self.beam_size,
@@ -408,7 +412,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     let (engine, format) = Engine::load(&checkpoint, context)?;
     let signature = if args.header || args.summary {
         let parts = (masks.as_ref(), lora.as_ref(), adapters.as_ref(), shortlists.as_ref());
-        Some(args.signature(&checkpoint, parts, &options, format)?)
+        Some(args.signature(&checkpoint, parts, &options, (format, context.device()))?)
     } else {
         None
     };
@@ -465,8 +469,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     };
     let limits =
         BatchLimits { sentences: args.batch_size, tokens: args.batch_tokens, window: args.window };
-    let sources = Sources { parts, form: args.lora.form(), shortlists, tokenizer: &tokenizer };
-    let totals = engine.translate((options, limits), sources, (feed, out, writing), context)?;
+    let sources = Sources { parts, shortlists, tokenizer: &tokenizer };
+    let how = (options, limits, args.lora.form());
+    let totals = engine.translate(how, sources, (feed, out, writing), context)?;
     let mut out = totals.out;
     if args.summary {
         let elapsed = started.elapsed().as_secs_f64();
@@ -515,21 +520,14 @@ impl Engine {
         }
         // Integers are exact in f32.
         let in_bf16 = format == WeightFormat::Bf16;
-        let (frozen, format) = match in_bf16 {
-            true => (FrozenType::Bf16, WeightFormat::Bf16),
-            false => (FrozenType::F32, WeightFormat::F32),
-        };
-        composed::set_precision(in_bf16);
-        let mut set = ParameterSet::read(&checkpoint.config, checkpoint, |_| false, frozen)?;
-        set.move_to(device)?;
-        let bias = checkpoint.final_logits_bias()?;
-        let model = M2m100::new(&checkpoint.config, &set, bias)?;
+        let format = if in_bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 };
+        let model = M2m100::on_device(checkpoint, device, in_bf16)?;
         Ok((Self::OnDevice(Box::new(model), in_bf16), format))
     }
 
     fn translate(
         &self,
-        (options, limits): (DecodingOptions, BatchLimits),
+        (options, limits, form): (DecodingOptions, BatchLimits, LowRankForm),
         sources: Sources<'_>,
         (feed, out, writing): (Receiver<Message>, Output, Writing),
         context: &Context,
@@ -537,14 +535,14 @@ impl Engine {
         let (parts, tokenizer) = (Arc::clone(&sources.parts), sources.tokenizer);
         match self {
             Self::Packed(model) => {
-                let maker = Packed::new(model, sources);
+                let maker = Packed::new(model, sources, form);
                 let mut stream =
                     TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
                 decode(model, context.threads, &options, limits, &mut stream)?;
                 stream.finish()
             }
             Self::OnDevice(model, in_bf16) => {
-                let maker = OnDevice::new(model, context.device(), sources);
+                let maker = OnDevice::new(model, sources);
                 let mut stream =
                     TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
                 let stepper = Stepper::new(model, *in_bf16)?;

@@ -81,7 +81,7 @@ impl<'s, S: Stream> Queue<'s, S> {
     /// can be done, it waits for the first.
     pub fn read(&mut self, count: usize, idle: bool) -> Result<()> {
         // What is read between two steps is bounded too: the first results come soon.
-        let enough = (self.waiting + count).min(self.window);
+        let enough = self.waiting.saturating_add(count).min(self.window);
         while !self.ended && self.places.len() < self.window && self.waiting < enough {
             let wait = idle && self.waiting == 0;
             if wait {

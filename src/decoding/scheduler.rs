@@ -34,13 +34,12 @@ pub struct BatchLimits {
 /// to cost less than the arithmetic with them.
 const ROWS_PER_WORKER: usize = 32;
 
-/// How many workers share `threads`, each with the same number of them.
+/// How many workers share `threads`, as evenly as they go: each takes what it has time for.
 fn num_workers(threads: usize, beam_size: usize, sentences: usize) -> usize {
-    let most = (sentences * beam_size / ROWS_PER_WORKER).clamp(1, threads.max(1));
-    (1..=most).rev().find(|n| threads.is_multiple_of(*n)).unwrap_or(1)
+    (sentences.saturating_mul(beam_size) / ROWS_PER_WORKER).clamp(1, threads.max(1))
 }
 
-/// Runs a stream to its end. What comes out depends neither on threads nor on limits.
+/// Runs a stream to its end on the CPU. What comes out depends neither on threads nor on limits.
 ///
 /// # Errors
 /// Those of the stream; artifact: the model computes values that are not finite.
@@ -62,7 +61,7 @@ where
     run_with(decoders.collect(), options, limits, stream)
 }
 
-/// The same with a decoder for each worker.
+/// The same with a decoder for each worker. What comes out depends on as little as their steps do.
 ///
 /// # Errors
 /// Those of the stream and of the decoders.
@@ -183,19 +182,25 @@ impl<'s, S: Stream> Shared<'s, S> {
                 return Ok(None);
             }
             let nobody_works = state.busy == 0;
-            state.queue.read(self.capacity, nobody_works)?;
-            if state.queue.is_over() {
-                drop(state);
-                self.end(Ok(()));
-                return Ok(None);
-            }
-            let waiting = state.queue.num_waiting();
-            if session.num_active() > 0 || (nobody_works && waiting > 0) || waiting >= self.least {
-                break;
-            }
-            if !nobody_works {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
+            // The end is told before anybody else can look: a stream that failed is not asked again.
+            let end = match state.queue.read(self.capacity, nobody_works) {
+                Ok(()) if state.queue.is_over() => Ok(()),
+                Ok(()) => {
+                    let waiting = state.queue.num_waiting();
+                    let first = nobody_works && waiting > 0;
+                    if session.num_active() > 0 || first || waiting >= self.least {
+                        break;
+                    }
+                    if !nobody_works {
+                        state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    continue;
+                }
+                Err(e) => Err(e),
+            };
+            state.end.get_or_insert(end);
+            self.changed.notify_all();
+            return Ok(None);
         }
 
         let waiting = state.queue.num_waiting();
@@ -246,12 +251,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_have_equal_threads_and_enough_rows() {
+    fn workers_have_threads_and_enough_rows() {
         assert_eq!(num_workers(2, 1, 16), 1);
         assert_eq!(num_workers(2, 1, 64), 2);
         assert_eq!(num_workers(2, 5, 16), 2);
-        assert_eq!(num_workers(16, 5, 64), 8);
-        assert_eq!(num_workers(3, 1, 64), 1);
+        assert_eq!(num_workers(16, 5, 64), 10);
+        assert_eq!(num_workers(3, 1, 64), 2);
         assert_eq!(num_workers(0, 5, 64), 1);
+        assert_eq!(num_workers(4, 2, usize::MAX), 4);
     }
 }

@@ -129,9 +129,6 @@ impl<D: Steps, T> Session<D, T> {
         }
     }
 
-    pub fn options(&self) -> &DecodingOptions {
-        &self.options
-    }
     /// Whether the sessions beside this one rest: [`Steps::gather`].
     pub fn gather(&mut self, others_rest: bool) {
         self.decoder.gather(others_rest);

@@ -134,11 +134,18 @@ impl<'a> Part<'a> {
     }
 }
 
+/// How many of `tk` keys query `i` of `tq` sees when none sees what comes after it. Where there are more
+/// keys than queries, the last query stands at the last key; where there are fewer, the first at the
+/// first.
+pub fn seen_by(i: usize, tq: usize, tk: usize) -> usize {
+    (i + 1 + tk.saturating_sub(tq)).min(tk)
+}
+
 multiversion! {
     /// Scores `[tq, tk]` to probabilities, zero where masked.
-    fn softmax_rows(scores: &mut [f32], tk: usize, causal: bool) {
+    fn softmax_rows(scores: &mut [f32], tq: usize, tk: usize, causal: bool) {
         for (i, row) in scores.chunks_exact_mut(tk).enumerate() {
-            let n = if causal { (i + 1).min(tk) } else { tk };
+            let n = if causal { seen_by(i, tq, tk) } else { tk };
             let (row, masked) = row.split_at_mut(n);
             let m = simd::max(row);
             for v in row.iter_mut() {
@@ -189,7 +196,7 @@ fn part_forward(part: Part<'_>, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]
     w.resize(tq * tk);
     if tk > 0 {
         part.rows_by_rows(q, k, part.scale(), &mut w.probs);
-        softmax_rows(&mut w.probs, tk, shape.causal);
+        softmax_rows(&mut w.probs, tq, tk, shape.causal);
         if !shape.dropout.is_none() {
             drop_out(&mut w.probs, shape.dropout, part.draw_start);
         }
@@ -243,7 +250,7 @@ fn part_backward(
     w.resize(tq * tk);
     if tk > 0 {
         part.rows_by_rows(q, k, part.scale(), &mut w.probs);
-        softmax_rows(&mut w.probs, tk, shape.causal);
+        softmax_rows(&mut w.probs, tq, tk, shape.causal);
         part.rows_by_rows(dy, v, 1.0, &mut w.grads);
         softmax_rows_backward(&w.probs, &mut w.grads, tk, shape.dropout, part.draw_start);
         if !shape.dropout.is_none() {
@@ -304,8 +311,9 @@ mod tests {
         let (q, k, v) = (split(q, tq), split(k, tk), split(v, tk));
         let mut s = (q.matmul(&k.t().unwrap()).unwrap() / (hd as f64).sqrt()).unwrap();
         if causal {
-            let mask: Vec<f32> =
-                (0..tq * tk).map(|i| if i % tk > i / tk { -1e30 } else { 0.0 }).collect();
+            let mask: Vec<f32> = (0..tq * tk)
+                .map(|i| if i % tk > i / tk + tk.saturating_sub(tq) { -1e30 } else { 0.0 })
+                .collect();
             s = s.broadcast_add(var(&mask, &[tq, tk]).as_tensor()).unwrap();
         }
         let p = candle_nn::ops::softmax(&s, D::Minus1).unwrap();
@@ -324,13 +332,16 @@ mod tests {
     fn forward_and_gradients_equal_the_composed_operation() {
         // (heads, head_dim, query offsets, key offsets, causal)
         type Case = (usize, usize, &'static [usize], &'static [usize], bool);
-        let cases: [Case; 6] = [
+        let cases: [Case; 8] = [
             (1, 1, &[0, 1], &[0, 1], false),
             (2, 4, &[0, 3, 4], &[0, 5, 6], false),
             (2, 16, &[0, 3, 20], &[0, 3, 20], true),
             (4, 64, &[0, 7, 7, 40], &[0, 9, 10, 30], false),
             (1, 80, &[0, 33], &[0, 33], true),
             (3, 5, &[0, 2, 5], &[0, 2, 5], true),
+            // Queries at the end of more keys, and behind the last of fewer.
+            (2, 8, &[0, 3, 4], &[0, 7, 11], true),
+            (2, 8, &[0, 4, 9], &[0, 3, 7], true),
         ];
         for (heads, hd, q_offsets, k_offsets, causal) in cases {
             for p in [0.0, 0.3] {

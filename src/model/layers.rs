@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::config::ModelConfig;
 use super::parameters::ParameterSet;
-use super::seam::{LayerParts, Position};
+use super::seam::{LayerParts, NeuronMask, Position};
 use crate::autograd::{AttentionSpec, FeedForwardWeights, Parameter, Tape, Value};
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Dropout;
@@ -142,6 +142,14 @@ impl Keys {
     }
 }
 
+/// What the cross-attention of a step sees: keys and values of sentences, which `offsets` part, and the
+/// rows of each, which `groups` part.
+pub(super) struct StepMemory<'a> {
+    pub kv: &'a [Value; 2],
+    pub offsets: &'a Arc<[usize]>,
+    pub groups: &'a Arc<[usize]>,
+}
+
 /// Encoder states with the offsets of their sentences.
 pub(super) type Memory = (Value, Arc<[usize]>);
 
@@ -224,10 +232,42 @@ impl FeedForward {
             fc2: Linear::new(set, layer, "fc2")?,
         })
     }
+    /// The block of the kept neurons alone, not to be trained. A neuron that is not kept still has its
+    /// bias: a constant that the second map takes in.
+    fn compact(&self, mask: &NeuronMask) -> Result<FeedForwardWeights> {
+        let [w1, b1, w2, b2] =
+            [&self.fc1.weight, &self.fc1.bias, &self.fc2.weight, &self.fc2.bias].map(|p| &p.tensor);
+        let (ffn, width) = w1.dims2()?;
+        let device = w1.device();
+        let mut flags = vec![1f32; ffn];
+        mask.kept().iter().for_each(|&i| flags[i as usize] = 0.0);
+        let others = (b1.relu()? * Tensor::from_vec(flags, ffn, device)?)?.unsqueeze(0)?;
+        let constant = others.matmul(&w2.to_dtype(DType::F32)?.t()?)?.squeeze(0)?;
+        let (own1, own_b1, own2) = if mask.kept().is_empty() {
+            // Something to multiply: a neuron that does nothing.
+            let zeros = |dims: &[usize]| Tensor::zeros(dims, DType::F32, device);
+            (zeros(&[1, width])?, zeros(&[1])?, zeros(&[width, 1])?)
+        } else {
+            let rows = Tensor::from_slice(mask.kept(), mask.kept().len(), device)?;
+            (w1.index_select(&rows, 0)?, b1.index_select(&rows, 0)?, w2.index_select(&rows, 1)?)
+        };
+        Ok(FeedForwardWeights {
+            w1: Value::constant(own1),
+            b1: Value::constant(own_b1),
+            w2: Value::constant(own2),
+            b2: Value::constant((constant + b2)?),
+        })
+    }
+
     fn forward(&self, pass: &Pass<'_>, x: &Value, parts: &LayerParts) -> Result<Value> {
         let tape = pass.tape;
         let dropout = pass.noise.dropout(pass.config.activation_dropout);
         let h = self.norm.forward(tape, x)?;
+        if let Some(w) = &parts.compact {
+            let h = tape.linear(&h, &w.w1, Some(&w.b1), true)?;
+            let h = tape.linear(&h, &w.w2, Some(&w.b2), false)?;
+            return end_block(pass, x, &h, parts, Position::FeedForward);
+        }
         let mask = parts.neurons.as_ref().filter(|m| !m.is_full());
         let updated = |m: &str| parts.low_rank.contains_key(m);
         let h = match mask {
@@ -332,6 +372,15 @@ impl Layer {
         self.end(pass, &x, parts)
     }
 
+    /// The parts with what of the layer they change cut out of it once, to run and not to train. They
+    /// lie on the layer's device.
+    pub(super) fn prepared(&self, mut parts: LayerParts) -> Result<LayerParts> {
+        let updated = ["fc1", "fc2"].iter().any(|m| parts.low_rank.contains_key(*m));
+        let mask = parts.neurons.as_ref().filter(|m| !m.is_full() && !updated);
+        parts.compact = mask.map(|m| self.feed_forward.compact(m).map(Arc::new)).transpose()?;
+        Ok(parts)
+    }
+
     /// Keys and values `[src_tokens, d_model]` of encoder states for the cross-attention.
     pub(super) fn memory_of(
         &self,
@@ -342,29 +391,26 @@ impl Layer {
         self.cross()?.keys_values(pass, states, parts)
     }
 
-    /// One token `x` `[rows, d_model]` of each of several hypotheses. `own` takes the rows' keys and
-    /// values and returns those they see: of row `r` from `own_offsets[r]` on. `pass.offsets` part the
-    /// rows of different sentences.
+    /// The next tokens `x` `[rows, d_model]` of several hypotheses, which `pass.offsets` part. `own` takes
+    /// keys and values of the rows and returns those of the whole hypotheses, which `own_offsets` part.
     pub(super) fn step(
         &self,
         pass: &Pass<'_>,
         x: &Value,
-        own: impl FnOnce([Value; 2]) -> Result<[Value; 2]>,
-        own_offsets: &Arc<[usize]>,
-        memory: (&[Value; 2], &Arc<[usize]>),
+        (own, own_offsets): (impl FnOnce([Value; 2]) -> Result<[Value; 2]>, &Arc<[usize]>),
+        memory: &StepMemory<'_>,
         parts: &LayerParts,
     ) -> Result<Value> {
         let attn = &self.self_attn;
         let h = attn.norm.forward(pass.tape, x)?;
         let q = attn.q_proj.forward(pass, &h, parts, false)?;
         let kv = own(attn.keys_values(pass, &h, parts)?)?;
-        let alone: Arc<[usize]> = (0..own_offsets.len()).collect();
-        let rows = Pass { offsets: &alone, ..*pass };
-        let x = attn.attend(&rows, x, &q, (&kv, own_offsets), false, parts)?;
+        let x = attn.attend(pass, x, &q, (&kv, own_offsets), true, parts)?;
         let cross = self.cross()?;
         let h = cross.norm.forward(pass.tape, &x)?;
         let q = cross.q_proj.forward(pass, &h, parts, false)?;
-        let x = cross.attend(pass, &x, &q, memory, false, parts)?;
+        let grouped = Pass { offsets: memory.groups, ..*pass };
+        let x = cross.attend(&grouped, &x, &q, (memory.kv, memory.offsets), false, parts)?;
         self.end(pass, &x, parts)
     }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::checkpoint::SHARED;
+use super::checkpoint::{Checkpoint, SHARED};
 use super::config::ModelConfig;
 use super::layers::{Layer, LayerNorm, Memory, Noise};
-use super::parameters::ParameterSet;
+use super::parameters::{FrozenType, ParameterSet};
 use super::ragged::Ragged;
 use super::seam::{DirectionParts, LayerParts};
 use crate::autograd::{Gradients, Parameter, Tape, Value, composed};
 use crate::error::{Error, Result};
+use crate::formats::neurons::Side;
 use crate::kernels::cross_entropy::{self, LossSums};
 use crate::kernels::storage::{uninit, values};
 use crate::kernels::weights::{stored, widened};
@@ -74,8 +75,33 @@ impl M2m100 {
         })
     }
 
+    /// A model to run on a device and not to train; with `in_bf16` its matrices lie there in bf16, and
+    /// both factors of products are rounded to it.
+    ///
+    /// # Errors
+    /// Those of reading; the device's own: no memory, above all.
+    pub fn on_device(checkpoint: &Checkpoint, device: &Device, in_bf16: bool) -> Result<Self> {
+        let frozen = if in_bf16 { FrozenType::Bf16 } else { FrozenType::F32 };
+        let mut set = ParameterSet::read(&checkpoint.config, checkpoint, |_| false, frozen)?;
+        set.move_to(device, in_bf16)?;
+        Self::new(&checkpoint.config, &set, checkpoint.final_logits_bias()?)
+    }
+
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Parts of a layer on the device of the model, made ready to run and not to train.
+    ///
+    /// # Errors
+    /// The device's own; a bug: there is no such layer.
+    pub fn prepared(&self, side: Side, layer: usize, parts: &LayerParts) -> Result<LayerParts> {
+        let layers = match side {
+            Side::Encoder => &self.encoder,
+            Side::Decoder => &self.decoder,
+        };
+        let layer = layers.get(layer).ok_or_else(|| Error::bug("parts of a layer too many"))?;
+        layer.prepared(parts.on(self.shared.tensor.device())?)
     }
 
     fn embed(&self, tape: &Tape, noise: &Noise, ids: &Ragged) -> Result<Value> {
@@ -116,6 +142,12 @@ impl M2m100 {
             }
         };
         ids.iter().map(place).collect()
+    }
+
+    /// Where a token at an index of the decoder's input stands.
+    pub(super) fn target_place(&self, id: u32, index: usize) -> u32 {
+        let pad = self.config.pad_token_id;
+        if id == pad { pad } else { pad + 1 + index as u32 }
     }
 
     /// Rows of tokens whose places are given.

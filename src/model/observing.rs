@@ -101,6 +101,9 @@ impl Weights {
             false => Vec::new(),
             true => {
                 let units = (inner.to_dtype(DType::F64)? * SUM_SCALE)?.round()?;
+                // A row that does not count may hold anything.
+                let counts = self.counts.gt(0.0)?.broadcast_as(units.shape())?;
+                let units = counts.where_cond(&units, &units.zeros_like()?)?;
                 let sums = self.rows.to_dtype(DType::F64)?.matmul(&units)?;
                 sums.flatten_all()?.to_vec1::<f64>()?
             }
@@ -111,23 +114,20 @@ impl Weights {
 }
 
 impl M2m100 {
-    /// Reads sentence pairs with teacher forcing and adds what the neurons do to `activity`. No
-    /// sentence may be empty or longer than the model's positions.
+    /// Reads sentence pairs with teacher forcing and adds what the neurons do to `activity`, with
+    /// operations put together from those of the tensor library. No sentence may be empty or longer than
+    /// the model's positions.
     ///
     /// # Errors
     /// The device's own: no memory, above all.
-    pub fn observe(
-        &self,
-        tape: &Tape,
-        pairs: &[ForcedPair],
-        activity: &mut Activity,
-    ) -> Result<()> {
+    pub fn observe(&self, pairs: &[ForcedPair], activity: &mut Activity) -> Result<()> {
+        let tape = &Tape::disabled().composed();
         let pad = self.config.pad_token_id;
         let device = self.shared.tensor.device();
         let sources = pairs.iter().map(ForcedPair::source);
         let source = Side::new(sources, |ids| self.source_places(ids), pad, device)?;
-        let place = |(id, at): (&u32, u32)| if *id == pad { pad } else { at };
-        let places = |ids: &[u32]| ids.iter().zip(pad + 1..).map(place).collect();
+        let places =
+            |ids: &[u32]| (0..).zip(ids).map(|(i, id)| self.target_place(*id, i)).collect();
         let target = Side::new(pairs.iter().map(ForcedPair::target), places, pad, device)?;
         let options = activity.options;
 

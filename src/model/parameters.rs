@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::{Checkpoint, parameter_shapes};
 use super::config::ModelConfig;
-use crate::autograd::Parameter;
+use crate::autograd::{Parameter, composed};
 use crate::error::{Error, Result};
 use crate::kernels::weights::{narrowed, widened};
 
@@ -107,8 +107,10 @@ impl ParameterSet {
         Ok(self)
     }
 
-    /// Brings all of them to a device.
-    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+    /// Brings all of them to a device, and makes it ready for products of factors that are rounded to
+    /// bf16 or not.
+    pub fn move_to(&mut self, device: &Device, in_bf16: bool) -> Result<()> {
+        composed::set_precision(in_bf16);
         self.parameters.values_mut().try_for_each(|p| p.move_to(device))
     }
 

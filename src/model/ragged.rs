@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 /// Token ids of several sentences, one after another. Sentence `s` is
-/// `ids[offsets[s]..offsets[s + 1]]`. Because nothing is padded, no result can depend on
-/// what a sentence was batched with.
+/// `ids[offsets[s]..offsets[s + 1]]`. Because nothing is padded, no result of the kernels of the CPU can
+/// depend on what a sentence was batched with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ragged {
     pub ids: Arc<[u32]>,

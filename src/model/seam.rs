@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use super::config::ModelConfig;
-use crate::autograd::Value;
+use crate::autograd::{FeedForwardWeights, Value};
 pub use crate::autograd::{Gate, LowRank};
 use crate::error::Result;
 pub use crate::formats::adapters::{NormPlace, Position};
@@ -62,6 +62,8 @@ pub struct BottleneckAdapter {
 pub struct LayerParts {
     /// Neurons of the feed-forward block; none means all.
     pub neurons: Option<NeuronMask>,
+    /// The feed-forward block of these neurons, where it was made ahead: it stands for the mask.
+    pub compact: Option<Arc<FeedForwardWeights>>,
     /// Updates (Hu et al. 2022) by module path within the layer, such as `self_attn.q_proj` or
     /// `fc1`; those of one module add up.
     pub low_rank: BTreeMap<String, Vec<LowRank>>,
@@ -97,6 +99,7 @@ impl LayerParts {
         });
         Ok(Self {
             neurons: self.neurons.clone(),
+            compact: None,
             low_rank: updates.collect::<Result<_>>()?,
             adapters: adapters.collect::<Result<_>>()?,
         })

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::inference::Row;
-use super::layers::{Noise, Pass};
+use super::inference::{Row, encoded_together};
+use super::layers::{Noise, Pass, StepMemory};
 use super::m2m100::M2m100;
 use super::ragged::Ragged;
 use super::seam::DirectionParts;
@@ -110,8 +110,8 @@ impl<'m> Stepper<'m> {
             bias: bias.map(|b| Tensor::from_slice(b, b.len(), device)).transpose()?,
             sentences: Vec::new(),
             num_admitted: 0,
-            sources: Pool::new(c.decoder_layers, c.d_model, device)?,
-            histories: Pool::new(c.decoder_layers, c.d_model, device)?,
+            sources: Pool::new(c.decoder_layers, c.d_model, device),
+            histories: Pool::new(c.decoder_layers, c.d_model, device),
             memory: None,
             outputs: None,
             candidates: Candidates::default(),
@@ -144,12 +144,7 @@ impl<'m> Stepper<'m> {
         let mut slots = Vec::with_capacity(sentences.len());
         let mut rest = sentences;
         while !rest.is_empty() {
-            let mut tokens = 0;
-            let fits = rest.iter().take_while(|s| {
-                tokens += s.len();
-                tokens <= ENCODE_TOKENS
-            });
-            let (now, later) = rest.split_at(fits.count().max(1));
+            let (now, later) = rest.split_at(encoded_together(rest, ENCODE_TOKENS));
             self.encode(weights, now, &mut slots)?;
             rest = later;
         }
@@ -222,8 +217,9 @@ impl<'m> Stepper<'m> {
         let (model, tape, noise) = (self.model, self.tape(), Noise::none());
         self.make_room(rows.len())?;
         let first = self.histories.take(rows.len());
-        let (mut seen, mut seen_offsets) = (Vec::new(), vec![0]);
+        let (mut seen, mut seen_offsets, mut offsets) = (Vec::new(), vec![0], vec![0]);
         let (mut group_offsets, mut slots) = (vec![0], Vec::new());
+        let mut longest = 0;
         for (i, row) in rows.iter().enumerate() {
             let sentence = self.sentences.get_mut(row.slot).and_then(Option::as_mut);
             let beam = sentence.and_then(|s| s.beams.get_mut(row.beam));
@@ -232,35 +228,39 @@ impl<'m> Stepper<'m> {
                 return Err(Error::bug("a hypothesis with a gap"));
             }
             beam.push(first + i as u32);
-            seen.extend_from_slice(beam);
-            seen_offsets.push(seen.len());
-            if slots.last() != Some(&row.slot) {
-                slots.push(row.slot);
-                group_offsets.push(i);
+            let next = rows.get(i + 1);
+            if next.is_none_or(|n| (n.slot, n.beam) != (row.slot, row.beam)) {
+                // What its last row sees; those before see less of it.
+                seen.extend_from_slice(beam);
+                seen_offsets.push(seen.len());
+                offsets.push(i + 1);
+                longest = longest.max(beam.len());
             }
-            if let Some(end) = group_offsets.last_mut() {
-                *end = i + 1;
+            if next.is_none_or(|n| n.slot != row.slot) {
+                slots.push(row.slot);
+                group_offsets.push(i + 1);
             }
         }
+        self.check_size((offsets.len() - 1) * longest)?;
         self.remember(&slots)?;
         let memory = self.memory.as_ref().ok_or_else(|| Error::bug("a step without sources"))?;
 
-        let pad = model.config().pad_token_id;
-        let place = |r: &Row| if r.token == pad { pad } else { pad + 1 + r.position as u32 };
         let ids: Arc<[u32]> = rows.iter().map(|r| r.token).collect();
-        let mut x = model.embed_at(&tape, &ids, rows.iter().map(place).collect())?;
+        let places = rows.iter().map(|r| model.target_place(r.token, r.position)).collect();
+        let mut x = model.embed_at(&tape, &ids, places)?;
         let seen = self.histories.rows(&seen)?;
         let (seen_offsets, groups): (Arc<[usize]>, Arc<[usize]>) =
             (seen_offsets.into(), group_offsets.into());
-        let config = model.config();
-        let pass = Pass { tape: &tape, noise: &noise, config, offsets: &groups };
+        let (config, offsets): (_, Arc<[usize]>) = (model.config(), offsets.into());
+        let pass = Pass { tape: &tape, noise: &noise, config, offsets: &offsets };
         for (l, (layer, parts)) in model.decoder.iter().zip(&weights.parts.decoder).enumerate() {
             let own = |kv: [Value; 2]| {
                 self.histories.write(l, first, &kv)?;
                 self.histories.read(l, &seen)
             };
-            let source = (&memory.layers[l], &memory.offsets);
-            x = layer.step(&pass, &x, own, &seen_offsets, source, parts)?;
+            let (kv, offsets) = (&memory.layers[l], &memory.offsets);
+            let source = StepMemory { kv, offsets, groups: &groups };
+            x = layer.step(&pass, &x, (own, &seen_offsets), &source, parts)?;
         }
         let chosen: Vec<u32> = outputs.iter().map(|&o| o as u32).collect();
         let x = x.tensor().index_select(&self.histories.rows(&chosen)?, 0)?;
@@ -271,6 +271,15 @@ impl<'m> Stepper<'m> {
             None => (&model.shared.tensor, self.bias.as_ref(), None),
         };
         self.candidates.find(&tape, h.tensor(), (weight, bias), ids, best)
+    }
+
+    /// Whether so many rows can be in one tensor: kernels of the library count values in 32 bits.
+    fn check_size(&self, rows: usize) -> Result<()> {
+        match rows.checked_mul(self.model.config().d_model) {
+            Some(n) if u32::try_from(n).is_ok() => Ok(()),
+            _ => Err(Error::environment("more is decoded at once than the device can take")
+                .hint("a smaller `--batch-size`, `--batch-tokens` or `--beam-size`")),
+        }
     }
 
     /// Room for the keys and values of so many tokens.
@@ -303,6 +312,8 @@ impl<'m> Stepper<'m> {
             rows.extend(s.source.0..s.source.0 + s.source.1);
             offsets.push(rows.len());
         }
+        let longest = chosen.iter().map(|s| s.source.1 as usize).max().unwrap_or(0);
+        self.check_size(chosen.len() * longest)?;
         let rows = self.sources.rows(&rows)?;
         let layers = 0..self.model.decoder.len();
         self.memory = Some(Memory {

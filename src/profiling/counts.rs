@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::autograd::Tape;
 use crate::error::{Error, Result};
 use crate::formats::neuron_stats::{BlockStats, Counting, NeuronStats};
 use crate::formats::neurons::{Block, Side};
@@ -36,7 +35,7 @@ struct DirectionCounts {
 enum Passes<'m> {
     /// The kernels of the CPU.
     Kernels(&'m InferenceModel, Box<Decoder<'m>>),
-    OnDevice(&'m M2m100, Tape),
+    OnDevice(&'m M2m100),
 }
 
 /// Counts text of any number of directions. Memory does not grow with the text.
@@ -53,9 +52,9 @@ impl<'m> Profiler<'m> {
         Self { config: model.config(), passes, options, directions: BTreeMap::new() }
     }
 
-    /// On the device of a model, with operations as `tape` computes them.
-    pub fn on_device(model: &'m M2m100, tape: Tape, options: ProfileOptions) -> Self {
-        let passes = Passes::OnDevice(model, tape);
+    /// On the device of a model, with operations put together from those of the tensor library.
+    pub fn on_device(model: &'m M2m100, options: ProfileOptions) -> Self {
+        let passes = Passes::OnDevice(model);
         Self { config: model.config(), passes, options, directions: BTreeMap::new() }
     }
 
@@ -87,21 +86,25 @@ impl<'m> Profiler<'m> {
                 Passes::Kernels(model, decoder) => {
                     decoder.observe(model.base_weights(), &forced, Some(&mut counts.activity));
                 }
-                Passes::OnDevice(model, tape) => {
-                    model.observe(tape, &forced, &mut counts.activity)?;
-                }
+                Passes::OnDevice(model) => model.observe(&forced, &mut counts.activity)?,
             }
         }
         Ok(())
     }
 
-    /// Runs the same passes on the CPU without counting: the measure of what counting costs.
-    pub fn run_plain(&mut self, pairs: &[(&[u32], &[u32])]) {
-        let Passes::Kernels(model, decoder) = &mut self.passes else { return };
+    /// Runs the same passes without counting: the measure of what counting costs.
+    ///
+    /// # Errors
+    /// A bug: on a device they cannot be told apart.
+    pub fn run_plain(&mut self, pairs: &[(&[u32], &[u32])]) -> Result<()> {
+        let Passes::Kernels(model, decoder) = &mut self.passes else {
+            return Err(Error::bug("a pass without counting is one of the CPU"));
+        };
         for batch in batches(pairs, self.options.batch_tokens) {
             let forced = forced_pairs(&batch, &self.options, self.config.decoder_start_token_id);
             decoder.observe(model.base_weights(), &forced, None);
         }
+        Ok(())
     }
 
     /// What was counted; `base_model_sha256` is the fingerprint of the model.

@@ -214,7 +214,7 @@ fn profile(shape: &str, threads: usize) -> Outcome {
         let (mut plain, mut counted) = (Vec::new(), Vec::new());
         for turn in 0..=2 * TURNS {
             let start = Instant::now();
-            profiler.run_plain(&pairs);
+            profiler.run_plain(&pairs)?;
             let middle = start.elapsed().as_secs_f64();
             profiler.add("a-b", &pairs)?;
             let both = start.elapsed().as_secs_f64();

@@ -8,9 +8,10 @@ use isogloss::decoding::{
     BatchLimits, DecodingOptions, EarlyStopping, Feed, Hypothesis, MaxNewTokens, Outcome, Stream,
     Target, Task, run,
 };
+use isogloss::error::Error;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::Checkpoint;
-use isogloss::model::inference::{Decoder, InferenceModel, Row};
+use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, Row};
 use serde_json::Value;
 
 pub fn data() -> PathBuf {
@@ -250,6 +251,53 @@ fn batch_threads_order_and_instruction_set_change_no_bit() {
                 continue;
             }
             assert_eq!(got, first, "{}", isa.name());
+        }
+    }
+}
+
+/// Fails in the middle of its input.
+struct Failing {
+    weights: Arc<DirectionWeights>,
+    left: usize,
+    failed: bool,
+}
+
+impl Stream for Failing {
+    type Tag = ();
+    type Weights = DirectionWeights;
+    fn next(&mut self, _: bool) -> isogloss::Result<Feed<(), DirectionWeights>> {
+        assert!(!self.failed, "asked again");
+        let Some(left) = self.left.checked_sub(1) else {
+            self.failed = true;
+            return Err(Error::data("broken"));
+        };
+        self.left = left;
+        let target = Target::Search { forced: Vec::new() };
+        let weights = Arc::clone(&self.weights);
+        Ok(Feed::Item((), Task::Decode { weights, src: vec![4, 9, 2], target }))
+    }
+    fn emit(&mut self, _: (), _: Option<Outcome>) -> isogloss::Result<()> {
+        assert!(!self.failed, "given back after the failure");
+        Ok(())
+    }
+    fn idle(&mut self) -> isogloss::Result<()> {
+        Ok(())
+    }
+}
+
+/// However many work, a stream that failed is left alone, and its error is what comes out.
+#[test]
+fn a_stream_that_fails_is_not_asked_again() {
+    let model = model("plain", Isa::detect());
+    let options = DecodingOptions { max_new_tokens: MaxNewTokens::Fixed(6), ..Default::default() };
+    let limits = BatchLimits { sentences: 128, tokens: 100_000, window: 256 };
+    for left in [0, 1, 70, 300] {
+        for _ in 0..10 {
+            let weights = Arc::clone(model.base_weights());
+            let mut stream = Failing { weights, left, failed: false };
+            let e = run(&model, 4, &options, limits, &mut stream).unwrap_err();
+            assert_eq!(e.message(), "broken");
+            assert!(stream.failed);
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use isogloss::autograd::Tape;
 use isogloss::formats::neuron_stats::{Counting, NeuronStats};
 use isogloss::formats::neurons::{Block, Side};
 use isogloss::formats::provenance::Provenance;
@@ -96,8 +95,7 @@ fn counts_equal_those_recorded_with_hooks() {
                 let stats = profile(&model(name, isa), 2, &text(case), options(counting.clone()));
                 equals_recorded(&stats, case, convention, &format!("{name} {}", isa.name()));
             }
-            let tape = Tape::disabled().composed();
-            let profiler = Profiler::on_device(&trained, tape, options(counting));
+            let profiler = Profiler::on_device(&trained, options(counting));
             let stats = count(profiler, &text(case));
             equals_recorded(&stats, case, convention, &format!("{name} composed"));
         }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use isogloss::autograd::Value;
 use isogloss::decoding::{BatchLimits, DecodingOptions, MaxNewTokens, Outcome, Target, run_with};
+use isogloss::formats::neurons::Side;
 use isogloss::kernels::vector::Isa;
 use isogloss::model::inference::{Decoder, DirectionWeights, InferenceModel, LowRankForm};
-use isogloss::model::seam::LowRank;
+use isogloss::model::seam::{LayerParts, LowRank};
 use isogloss::model::stepping::{Shortlist, Stepper, StepperWeights};
 use isogloss::model::{Checkpoint, DirectionParts, M2m100, ModelConfig, ParameterSet};
 
@@ -26,8 +27,17 @@ fn model(name: &str) -> M2m100 {
     M2m100::new(&checkpoint.config, &set, checkpoint.final_logits_bias().unwrap()).unwrap()
 }
 
-fn weights(parts: &DirectionParts, shortlist: Option<Shortlist>) -> Arc<StepperWeights> {
-    let parts = parts.on(&Device::Cpu).unwrap();
+fn weights(
+    model: &M2m100,
+    parts: &DirectionParts,
+    shortlist: Option<Shortlist>,
+) -> Arc<StepperWeights> {
+    let all = |side: Side, layers: &[LayerParts]| {
+        let one = |(i, parts)| model.prepared(side, i, parts).unwrap();
+        layers.iter().enumerate().map(one).collect()
+    };
+    let encoder = all(Side::Encoder, &parts.encoder);
+    let parts = DirectionParts { encoder, decoder: all(Side::Decoder, &parts.decoder) };
     Arc::new(StepperWeights { parts, shortlist: shortlist.map(Arc::new) })
 }
 
@@ -51,7 +61,7 @@ fn search_equals_generate_token_for_token() {
     let mut compared = 0;
     for name in NAMES {
         let model = model(name);
-        let plain = weights(&DirectionParts::none(model.config()), None);
+        let plain = weights(&model, &DirectionParts::none(model.config()), None);
         for case in golden["models"][name]["generate"].as_array().unwrap() {
             let (options, mark) = options(&case["settings"], mark);
             let stepper = Stepper::new(&model, false).unwrap().composed();
@@ -109,7 +119,7 @@ fn streams_equal_those_of_the_cpu() {
             };
             let want =
                 crate::decoding::translate(&packed, &options, search(&all, mark), 2, 7, false);
-            let plain = weights(&DirectionParts::none(model.config()), None);
+            let plain = weights(&model, &DirectionParts::none(model.config()), None);
             for composed in [true, false] {
                 let stepper = || {
                     let stepper = Stepper::new(&model, false).unwrap();
@@ -173,12 +183,16 @@ fn masks_updates_and_shortlists_equal_those_of_the_cpu() {
             packed.base_weights().with_parts(parts, LowRankForm::Beside).unwrap()
         };
         let plain = translate_packed(&packed, own(&DirectionParts::none(config)));
-        for (what, parts) in
-            [("masks", masked(config, 0.4, 5)), ("updates", updated), ("both", both)]
-        {
+        let cases = [
+            ("masks", masked(config, 0.4, 5)),
+            ("no neurons", masked(config, 0.0, 5)),
+            ("updates", updated),
+            ("both", both),
+        ];
+        for (what, parts) in cases {
             let want = translate_packed(&packed, own(&parts));
             assert_ne!(want, plain, "{what} do nothing");
-            let got = translate_short(&base.model, weights(&parts, None));
+            let got = translate_short(&base.model, weights(&base.model, &parts, None));
             same(&got, &want, &format!("{name}, {what}"));
         }
         let listed: Vec<u32> =
@@ -188,8 +202,10 @@ fn masks_updates_and_shortlists_equal_those_of_the_cpu() {
         few.shortlist = Some(Arc::new(packed.output_of(listed).unwrap()));
         let want = translate_packed(&packed, few);
         assert_ne!(want, plain, "a shortlist does nothing");
-        let got =
-            translate_short(&base.model, weights(&DirectionParts::none(config), Some(shortlist)));
+        let got = translate_short(
+            &base.model,
+            weights(&base.model, &DirectionParts::none(config), Some(shortlist)),
+        );
         same(&got, &want, &format!("{name}, shortlist"));
     }
 }
@@ -221,7 +237,7 @@ pub fn steps_as_it_translates(
     (given, searched): (&[Scored], &[Scored]),
     what: &str,
 ) {
-    let weights = weights(parts, None);
+    let weights = weights(model, parts, None);
     let targets = short_sources()
         .into_iter()
         .map(|src| (src.clone(), Target::Given { labels: src, num_forced: 1 }))

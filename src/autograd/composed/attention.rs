@@ -1,12 +1,16 @@
 //! Attention over sentences of unequal lengths: padded to the longest, with the padding masked.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::super::ops::AttentionSpec;
 use super::super::tape::{Tape, Value};
-use super::{indices, product};
+use super::{indices, product, product_t};
 use crate::error::Result;
-use crate::kernels::attention::draw_start;
+use crate::kernels::attention::{draw_start, seen_by};
 
 /// Rows of sentences as `[sentences, longest]`, and back.
 struct Padded {
@@ -51,6 +55,50 @@ impl Padded {
     }
 }
 
+/// How sentences lie padded, and what is hidden from whom: the same in all layers of a pass.
+struct Layout {
+    q: Padded,
+    k: Padded,
+    /// See [`hidden`].
+    hidden: Tensor,
+}
+
+/// The layouts of one pass. Sentences are told apart by where their offsets lie, which are kept alive for
+/// it.
+#[derive(Clone, Default)]
+pub(in crate::autograd) struct Layouts(Rc<RefCell<Vec<Known>>>);
+
+/// A layout and what it is for.
+struct Known {
+    q_offsets: Arc<[usize]>,
+    k_offsets: Arc<[usize]>,
+    causal: bool,
+    layout: Rc<Layout>,
+}
+
+impl Layouts {
+    fn of(&self, spec: &AttentionSpec, device: &Device) -> Result<Rc<Layout>> {
+        let is_it = |known: &&Known| {
+            Arc::ptr_eq(&known.q_offsets, &spec.q_offsets)
+                && Arc::ptr_eq(&known.k_offsets, &spec.k_offsets)
+                && known.causal == spec.causal
+        };
+        if let Some(known) = self.0.borrow().iter().find(is_it) {
+            return Ok(Rc::clone(&known.layout));
+        }
+        let (q, k) = (Padded::new(&spec.q_offsets, device)?, Padded::new(&spec.k_offsets, device)?);
+        let hidden = hidden(spec, &q, &k, device)?;
+        let layout = Rc::new(Layout { q, k, hidden });
+        self.0.borrow_mut().push(Known {
+            q_offsets: Arc::clone(&spec.q_offsets),
+            k_offsets: Arc::clone(&spec.k_offsets),
+            causal: spec.causal,
+            layout: Rc::clone(&layout),
+        });
+        Ok(layout)
+    }
+}
+
 /// 0 where a query sees a key and minus infinity elsewhere, `[sentences, 1, queries, keys]`. A
 /// padded query sees the first key, so that no row is without.
 fn hidden(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Result<Tensor> {
@@ -62,7 +110,7 @@ fn hidden(spec: &AttentionSpec, q: &Padded, k: &Padded, device: &Device) -> Resu
         let tk = spec.k_offsets[s + 1] - spec.k_offsets[s];
         let seen = match (i < tq, spec.causal) {
             (false, _) => 1,
-            (true, true) => (i + 1).min(tk),
+            (true, true) => seen_by(i, tq, tk),
             (true, false) => tk,
         };
         row[..seen.min(k.longest)].fill(0.0);
@@ -110,8 +158,8 @@ pub(in crate::autograd) fn attention(
     spec: AttentionSpec,
 ) -> Result<Value> {
     let device = q.tensor().device();
-    let q_rows = Padded::new(&spec.q_offsets, device)?;
-    let k_rows = Padded::new(&spec.k_offsets, device)?;
+    let layout = tape.layouts().of(&spec, device)?;
+    let (q_rows, k_rows) = (&layout.q, &layout.k);
     let (qh, kh, vh) = (
         q_rows.split(q.tensor(), spec.heads)?,
         k_rows.split(k.tensor(), spec.heads)?,
@@ -119,13 +167,13 @@ pub(in crate::autograd) fn attention(
     );
     let scale = 1.0 / (qh.dims4()?.3 as f64).sqrt();
     let narrow = tape.is_in_bf16();
-    let scores = (product(&qh, &kh.t()?, narrow)? * scale)?;
-    let scores = scores.broadcast_add(&hidden(&spec, &q_rows, &k_rows, device)?)?;
+    let scores = (product_t(&qh, &kh, narrow)? * scale)?;
+    let scores = scores.broadcast_add(&layout.hidden)?;
     let e = scores.broadcast_sub(&scores.max_keepdim(3)?)?.exp()?;
     let p = e.broadcast_div(&e.sum_keepdim(3)?)?.to_dtype(DType::F32)?;
     let drawn = match spec.dropout.is_none() {
         true => None,
-        false => Some(factors(&spec, &q_rows, &k_rows, device)?),
+        false => Some(factors(&spec, q_rows, k_rows, device)?),
     };
     let thin = |p: &Tensor, drawn: &Option<Tensor>| -> Result<Tensor> {
         Ok(match drawn {
@@ -136,13 +184,15 @@ pub(in crate::autograd) fn attention(
     let out = q_rows.join(&product(&thin(&p, &drawn)?, &vh, narrow)?)?;
     let (to_q, to_k, to_v) = (q.source(), k.source(), v.source());
     Ok(tape.push(out, &[to_q, to_k, to_v], || {
+        let layout = Rc::clone(&layout);
         Box::new(move |incoming, back| {
+            let (q_rows, k_rows) = (&layout.q, &layout.k);
             let d_out = q_rows.split(incoming.tensor(), spec.heads)?;
             back.give(to_v, || {
                 let seen = thin(&p, &drawn)?.transpose(2, 3)?.contiguous()?;
                 k_rows.join(&product(&seen, &d_out, narrow)?)
             })?;
-            let dp = thin(&product(&d_out, &vh.t()?, narrow)?, &drawn)?;
+            let dp = thin(&product_t(&d_out, &vh, narrow)?, &drawn)?;
             let mean = (&dp * &p)?.sum_keepdim(3)?;
             let ds = ((dp.broadcast_sub(&mean)? * &p)? * scale)?;
             back.give(to_q, || q_rows.join(&product(&ds, &kh, narrow)?))?;

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::feed_forward::FeedForwardWeights;
 use super::super::tape::{Tape, Value};
-use super::{indices, is_positive, linear, product, wide};
+use super::{indices, is_positive, linear, product, product_t, wide};
 use crate::error::Result;
 
 pub(in crate::autograd) fn masked_feed_forward(
@@ -27,7 +27,7 @@ pub(in crate::autograd) fn masked_feed_forward(
     let w2_t = wide(w2.tensor())?;
     let own1 = w1.tensor().index_select(&rows, 0)?;
     let own2 = w2.tensor().index_select(&rows, 1)?;
-    let h = product(x.tensor(), &own1.t()?, narrow)?;
+    let h = product_t(x.tensor(), &own1, narrow)?;
     let h = h.broadcast_add(&b1.tensor().index_select(&rows, 0)?)?.relu()?;
     // Neurons that are not kept still have their bias: `W1` loses the row, not the neuron.
     let mut flags = vec![1f32; ffn];
@@ -35,7 +35,7 @@ pub(in crate::autograd) fn masked_feed_forward(
     let others = Tensor::from_vec(flags, ffn, x.tensor().device())?;
     let rest = (b1.tensor().relu()? * others)?.unsqueeze(0)?;
     let constant = rest.matmul(&w2_t.t()?)?.squeeze(0)?;
-    let y = product(&h, &own2.t()?, narrow)?.broadcast_add(&(constant + b2.tensor())?)?;
+    let y = product_t(&h, &own2, narrow)?.broadcast_add(&(constant + b2.tensor())?)?;
     let to = [w1.source(), b1.source(), w2.source(), b2.source(), x.source()];
     Ok(tape.push(y, &to, || {
         let x = x.tensor().clone();

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::low_rank::{LowRank, sources};
 use super::super::tape::{Source, Tape, Value};
-use super::{is_positive, product, thinned};
+use super::{is_positive, product, product_t, thinned};
 use crate::error::Result;
 use crate::kernels::dropout::Dropout;
 
@@ -16,7 +16,7 @@ pub(in crate::autograd) fn linear(
     relu: bool,
 ) -> Result<Value> {
     let narrow = tape.is_in_bf16();
-    let mut y = product(x.tensor(), &w.tensor().t()?, narrow)?;
+    let mut y = product_t(x.tensor(), w.tensor(), narrow)?;
     if let Some(b) = b {
         y = y.broadcast_add(b.tensor())?;
     }
@@ -59,12 +59,12 @@ pub(in crate::autograd) fn low_rank_linear(
 ) -> Result<Value> {
     let out = w.tensor().dims2()?.0;
     let narrow = tape.is_in_bf16();
-    let mut y = product(x.tensor(), &w.tensor().t()?, narrow)?.broadcast_add(b.tensor())?;
+    let mut y = product_t(x.tensor(), w.tensor(), narrow)?.broadcast_add(b.tensor())?;
     let seen = thinned(x.tensor(), d)?;
     let mut downs = Vec::with_capacity(updates.len());
     for u in updates {
-        let down = product(&of_input(u, &seen)?, &u.lora_a.tensor().t()?, narrow)?;
-        let up = (product(&down, &u.lora_b.tensor().t()?, narrow)? * f64::from(u.scale()?))?;
+        let down = product_t(&of_input(u, &seen)?, u.lora_a.tensor(), narrow)?;
+        let up = (product_t(&down, u.lora_b.tensor(), narrow)? * f64::from(u.scale()?))?;
         y = (y + widened_to(&up, u.start, out)?)?;
         downs.push(down);
     }

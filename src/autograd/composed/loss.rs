@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{indices, product};
+use super::{indices, product, product_t};
 use crate::error::Result;
 use crate::kernels::cross_entropy::{LossSums, block_rows};
 
@@ -47,7 +47,7 @@ pub fn cross_entropy(
     for labels in i.labels.chunks(block_rows(vocab)) {
         let n = labels.len();
         let h = i.hidden.narrow(0, first, n)?;
-        let mut z = product(&h, &w.t()?, narrow)?;
+        let mut z = product_t(&h, w, narrow)?;
         if let Some(b) = &bias {
             z = z.broadcast_add(b)?;
         }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use candle_core::Device;
 
 use super::sentences::Sentence;
-use crate::autograd::composed;
 use crate::error::{Error, Result};
 use crate::methods::Provider;
-use crate::model::{Checkpoint, DirectionParts, M2m100, ParameterSet, Ragged};
+use crate::model::{Checkpoint, DirectionParts, M2m100, Ragged};
 use crate::text::Convention;
 use crate::training::{TagHead, Task};
 
@@ -39,13 +38,8 @@ impl Tagger {
         limits: Limits,
         convention: Convention,
     ) -> Result<Self> {
-        let mut set = ParameterSet::load(checkpoint, |_| false)?;
-        if !device.is_cpu() {
-            composed::set_precision(false);
-            set.move_to(device)?;
-            head.parameters_mut().try_for_each(|p| p.move_to(device))?;
-        }
-        let (model, device) = (M2m100::new(&checkpoint.config, &set, None)?, device.clone());
+        head.parameters_mut().try_for_each(|p| p.move_to(device))?;
+        let (model, device) = (M2m100::on_device(checkpoint, device, false)?, device.clone());
         Ok(Self { model, device, head, provider, limits, convention, parts: BTreeMap::new() })
     }
 

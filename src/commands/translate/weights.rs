@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::Device;
-
 use super::shortlist::Shortlists;
 use crate::error::Result;
 use crate::formats::neurons::Side;
@@ -31,7 +29,6 @@ pub trait Maker {
 /// What both makers are given.
 pub struct Sources<'a> {
     pub parts: Arc<Provider>,
-    pub form: LowRankForm,
     pub shortlists: Option<Shortlists>,
     pub tokenizer: &'a TextTokenizer,
 }
@@ -40,6 +37,7 @@ pub struct Sources<'a> {
 pub struct Packed<'a> {
     model: &'a InferenceModel,
     sources: Sources<'a>,
+    form: LowRankForm,
     /// Layers by number and what they depend on, and whole directions.
     encoders: BTreeMap<(usize, LayerKey), EncoderLayer>,
     decoders: BTreeMap<(usize, LayerKey), DecoderLayer>,
@@ -50,10 +48,11 @@ pub struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
-    pub fn new(model: &'a InferenceModel, sources: Sources<'a>) -> Self {
+    pub fn new(model: &'a InferenceModel, sources: Sources<'a>, form: LowRankForm) -> Self {
         Self {
             model,
             sources,
+            form,
             encoders: BTreeMap::new(),
             decoders: BTreeMap::new(),
             weights: BTreeMap::new(),
@@ -71,7 +70,7 @@ impl<'a> Packed<'a> {
             return Ok(Arc::clone(weights));
         }
         let parts = self.sources.parts.parts(used, self.model.config())?;
-        let form = self.sources.form;
+        let form = self.form;
         let mut own =
             DirectionWeights { encoder: Vec::new(), decoder: Vec::new(), shortlist: None };
         // Other directions may use the same layer.
@@ -123,7 +122,6 @@ impl Maker for Packed<'_> {
 /// On another device.
 pub struct OnDevice<'a> {
     model: &'a M2m100,
-    device: Device,
     sources: Sources<'a>,
     layers: BTreeMap<(Side, usize, LayerKey), LayerParts>,
     shortlists: BTreeMap<u32, Arc<Shortlist>>,
@@ -132,10 +130,9 @@ pub struct OnDevice<'a> {
 }
 
 impl<'a> OnDevice<'a> {
-    pub fn new(model: &'a M2m100, device: &Device, sources: Sources<'a>) -> Self {
+    pub fn new(model: &'a M2m100, sources: Sources<'a>) -> Self {
         Self {
             model,
-            device: device.clone(),
             sources,
             layers: BTreeMap::new(),
             shortlists: BTreeMap::new(),
@@ -150,7 +147,7 @@ impl<'a> OnDevice<'a> {
             let one = |(i, layer): (usize, LayerParts)| {
                 let key = (side, i, used.layer(side, i));
                 if !self.layers.contains_key(&key) {
-                    self.layers.insert(key.clone(), layer.on(&self.device)?);
+                    self.layers.insert(key.clone(), self.model.prepared(side, i, &layer)?);
                 }
                 Ok(self.layers[&key].clone())
             };

@@ -17,7 +17,17 @@ use crate::kernels::team::Worker;
 use crate::kernels::vector::{Isa, LANES};
 
 /// Tokens that are encoded together: enough to fill the kernels, few enough for the caches.
-const ENCODE_TOKENS: usize = 1024;
+pub(super) const ENCODE_TOKENS: usize = 1024;
+
+/// How many of the sentences are encoded at once, at least one of any.
+pub fn encoded_together(sentences: &[&[u32]], max_tokens: usize) -> usize {
+    let mut tokens = 0;
+    let more = sentences.iter().take_while(|s| {
+        tokens += s.len();
+        tokens <= max_tokens
+    });
+    more.count().max(1)
+}
 
 /// One token to be read by the decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,21 +89,11 @@ impl<'m> Decoder<'m> {
         let mut slots = Vec::with_capacity(sentences.len());
         let mut rest = sentences;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(Self::encoded_together(rest));
+            let (now, later) = rest.split_at(encoded_together(rest, ENCODE_TOKENS));
             rest = later;
             slots.extend(self.admit_watched(weights, now, None));
         }
         slots
-    }
-
-    /// How many of the sentences are encoded at once, at least one of any.
-    pub(super) fn encoded_together(sentences: &[&[u32]]) -> usize {
-        let mut tokens = 0;
-        let more = sentences.iter().take_while(|s| {
-            tokens += s.len();
-            tokens <= ENCODE_TOKENS
-        });
-        more.count().max(1)
     }
 
     /// Encodes sentences at once.

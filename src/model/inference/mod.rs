@@ -28,7 +28,7 @@ use crate::model::{Checkpoint, ModelConfig};
 
 pub use adapted::{AdaptedLinear, LowRankForm};
 pub use cache::SourceMemory;
-pub use decoder::{Decoder, Row};
+pub use decoder::{Decoder, Row, encoded_together};
 pub use observe::{Activity, ActivityOptions, BlockActivity, ForcedPair};
 pub use weights::{DecoderLayer, DirectionWeights, EncoderLayer, FinalNorms, Given, Parameters};
 

@@ -2,7 +2,7 @@
 //! The same passes as in translation, without the output layer, so that what is counted depends
 //! neither on batches nor on threads.
 
-use super::decoder::{Decoder, Row};
+use super::decoder::{Decoder, ENCODE_TOKENS, Row, encoded_together};
 use super::weights::DirectionWeights;
 use crate::kernels::buffer::SharedMut;
 use crate::kernels::infer::activity::{
@@ -35,8 +35,8 @@ pub struct BlockActivity {
 impl BlockActivity {
     /// Adds counts, and sums in units of `2^-20` where they are kept.
     pub(crate) fn add(&mut self, active: &[f64], sums: &[f64]) {
-        self.active.iter_mut().zip(active).for_each(|(to, n)| *to += *n as u64);
-        self.sums.iter_mut().zip(sums).for_each(|(to, sum)| *to += *sum as i64);
+        self.active.iter_mut().zip(active).for_each(|(to, n)| *to = to.saturating_add(*n as u64));
+        self.sums.iter_mut().zip(sums).for_each(|(to, n)| *to = to.saturating_add(*n as i64));
     }
 
     /// Sums of the values, `[ffn_dim]`, or nothing.
@@ -203,7 +203,7 @@ impl Decoder<'_> {
         let mut rest = pairs;
         while !rest.is_empty() {
             let at = slots.len();
-            let (now, later) = rest.split_at(Self::encoded_together(&sources[at..]));
+            let (now, later) = rest.split_at(encoded_together(&sources[at..], ENCODE_TOKENS));
             rest = later;
             let counted: Vec<u32> = now.iter().flat_map(|p| &p.src_weights).copied().collect();
             let sides = now.iter().map(ForcedPair::source);

@@ -2,12 +2,12 @@
 
 use candle_core::{D, Tensor};
 
-use crate::autograd::{Tape, Value};
+use crate::autograd::{Tape, Value, composed};
 use crate::error::Result;
 use crate::kernels::infer::vocab::{Candidate, Normalizer};
 
-/// Logits of a block, which bounds the memory: 256 MiB in f32.
-const BLOCK: usize = 1 << 26;
+/// Logits of a block. They, two arrays made of them and a padded copy stand at once: 512 MiB.
+const BLOCK: usize = 1 << 25;
 /// Tokens of a chunk. Only the greatest logit of each chunk leaves the device, then the chunks that can
 /// hold one of the best.
 const CHUNK: usize = 128;
@@ -40,7 +40,9 @@ impl Candidates {
         self.best.clear();
         self.norms.clear();
         let (rows, vocab) = (hidden.dims2()?.0, weight.dims2()?.0);
-        let (weight, bias) = (Value::constant(weight.clone()), bias.cloned().map(Value::constant));
+        // Once for all blocks.
+        let weight = Value::constant(composed::factor(weight, tape.is_in_bf16())?);
+        let bias = bias.cloned().map(Value::constant);
         let block = (BLOCK / vocab.max(1)).max(1);
         for first in (0..rows).step_by(block) {
             let h = Value::constant(hidden.narrow(0, first, block.min(rows - first))?);

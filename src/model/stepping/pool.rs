@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 const MIN_ROWS: usize = 1024;
 
 pub struct Pool {
-    /// `[capacity, width]` each.
+    num_layers: usize,
+    /// `[capacity, width]` each; none before there is anything.
     layers: Vec<[Tensor; 2]>,
     width: usize,
     capacity: usize,
@@ -30,11 +31,9 @@ impl Moved {
 }
 
 impl Pool {
-    pub fn new(layers: usize, width: usize, device: &Device) -> Result<Self> {
-        let mut pool =
-            Self { layers: Vec::new(), width, capacity: 0, used: 0, device: device.clone() };
-        pool.layers = (0..layers).map(|_| pool.empty(0)).collect::<Result<_>>()?;
-        Ok(pool)
+    pub fn new(num_layers: usize, width: usize, device: &Device) -> Self {
+        let (layers, device) = (Vec::new(), device.clone());
+        Self { num_layers, layers, width, capacity: 0, used: 0, device }
     }
 
     fn empty(&self, rows: usize) -> Result<[Tensor; 2]> {
@@ -54,15 +53,20 @@ impl Pool {
         }
         let live = live();
         let capacity = (2 * (live.len() + count)).max(MIN_ROWS);
-        let rows = self.rows(&live)?;
-        for l in 0..self.layers.len() {
-            let new = self.empty(capacity)?;
-            if !live.is_empty() {
+        if live.is_empty() {
+            // What nobody needs makes room first.
+            self.layers.clear();
+            self.layers =
+                (0..self.num_layers).map(|_| self.empty(capacity)).collect::<Result<_>>()?;
+        } else {
+            let rows = self.rows(&live)?;
+            for l in 0..self.num_layers {
+                let new = self.empty(capacity)?;
                 for (old, new) in self.layers[l].iter().zip(&new) {
                     new.slice_set(&old.index_select(&rows, 0)?, 0, 0)?;
                 }
+                self.layers[l] = new;
             }
-            self.layers[l] = new;
         }
         (self.capacity, self.used) = (capacity, live.len());
         Ok(Some(Moved(live)))
