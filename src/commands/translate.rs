@@ -1,6 +1,7 @@
 //! `isogloss translate`: a filter. Text or records in, translations out, in order.
 
 mod defaults;
+mod engine;
 mod reader;
 mod shortlist;
 mod stream;
@@ -8,38 +9,32 @@ mod weights;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 use candle_core::Device;
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::cli::values::{Dtype, inputs_or_stdin, parse_input};
+use crate::cli::values::{inputs_or_stdin, parse_input};
 use crate::commands::adapters::{AdapterArgs, LoadedAdapters};
 use crate::commands::lora::{LoadedLora, LoraArgs};
 use crate::commands::marks::MarkArgs;
 use crate::commands::masks::{LoadedMasks, MaskArgs};
-use crate::decoding::{
-    BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens, run as decode,
-    run_with as decode_with,
-};
+use crate::decoding::{BatchLimits, DecodingOptions, EarlyStopping, MaxNewTokens};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Outcome;
 use crate::formats::provenance::TOOL;
 use crate::io::{Input, Output};
 use crate::kernels::packed::WeightFormat;
-use crate::kernels::vector::Isa;
 use crate::methods::Provider;
 use crate::methods::UnknownLanguage;
-use crate::model::inference::{InferenceModel, LowRankForm};
-use crate::model::stepping::Stepper;
-use crate::model::{Checkpoint, M2m100};
+use crate::model::Checkpoint;
 use crate::records::{InputFormat, ReadOptions, SCHEMA};
 use defaults::ModelDefaults;
-use reader::{Message, Prefix, ReaderOptions, spawn};
+use engine::Engine;
+use reader::{Prefix, ReaderOptions, spawn};
 use shortlist::{ShortlistArgs, Shortlists};
-use stream::{Totals, TranslationStream, Writing};
-use weights::{OnDevice, Packed, Sources};
+use stream::Writing;
+use weights::Sources;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
@@ -492,64 +487,6 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
             totals.num_errors, totals.num_items
         ))),
         None => Ok(Outcome::Ok),
-    }
-}
-
-/// What translates.
-enum Engine {
-    /// With the kernels of the CPU.
-    Packed(Box<InferenceModel>),
-    /// On another device; with factors of products rounded to bf16 or not.
-    OnDevice(Box<M2m100>, bool),
-}
-
-impl Engine {
-    /// With the format that its matrices are computed in.
-    fn load(checkpoint: &Checkpoint, context: &Context) -> Result<(Self, WeightFormat)> {
-        let format = match context.dtype() {
-            Some(Dtype::F32) => WeightFormat::F32,
-            Some(Dtype::Bf16) => WeightFormat::Bf16,
-            Some(Dtype::Int8) => WeightFormat::Int8,
-            // Half floats are computed in f32, in which they are exact.
-            None | Some(Dtype::F16) => checkpoint.weight_format()?,
-        };
-        let device = context.device();
-        if device.is_cpu() {
-            let model = InferenceModel::with_format(checkpoint, Isa::detect(), format)?;
-            return Ok((Self::Packed(Box::new(model)), format));
-        }
-        // Integers are exact in f32.
-        let in_bf16 = format == WeightFormat::Bf16;
-        let format = if in_bf16 { WeightFormat::Bf16 } else { WeightFormat::F32 };
-        let model = M2m100::on_device(checkpoint, device, in_bf16)?;
-        Ok((Self::OnDevice(Box::new(model), in_bf16), format))
-    }
-
-    fn translate(
-        &self,
-        (options, limits, form): (DecodingOptions, BatchLimits, LowRankForm),
-        sources: Sources<'_>,
-        (feed, out, writing): (Receiver<Message>, Output, Writing),
-        context: &Context,
-    ) -> Result<Totals> {
-        let (parts, tokenizer) = (Arc::clone(&sources.parts), sources.tokenizer);
-        match self {
-            Self::Packed(model) => {
-                let maker = Packed::new(model, sources, form);
-                let mut stream =
-                    TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
-                decode(model, context.threads, &options, limits, &mut stream)?;
-                stream.finish()
-            }
-            Self::OnDevice(model, in_bf16) => {
-                let maker = OnDevice::new(model, sources);
-                let mut stream =
-                    TranslationStream::new(feed, maker, parts, tokenizer, context, out, writing);
-                let stepper = Stepper::new(model, *in_bf16)?;
-                decode_with(vec![stepper], &options, limits, &mut stream)?;
-                stream.finish()
-            }
-        }
     }
 }
 

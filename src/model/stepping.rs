@@ -316,6 +316,8 @@ impl<'m> Stepper<'m> {
         self.check_size(chosen.len() * longest)?;
         let rows = self.sources.rows(&rows)?;
         let layers = 0..self.model.decoder.len();
+        // Its room is needed for the next.
+        self.memory = None;
         self.memory = Some(Memory {
             sentences: numbers,
             offsets: offsets.into(),
