@@ -30,6 +30,7 @@ pub struct AttentionSpec {
     pub heads: usize,
     pub q_offsets: Arc<[usize]>,
     pub k_offsets: Arc<[usize]>,
+    /// Whether a query sees no key behind it: [`attention::seen_by`] says which those are.
     pub causal: bool,
     pub dropout: Dropout,
 }

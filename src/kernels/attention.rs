@@ -5,7 +5,7 @@
 //! `q` and the result are `[query_tokens, heads * head_dim]`, `k` and `v`
 //! `[key_tokens, heads * head_dim]`; sentence `s` owns the rows
 //! `offsets[s]..offsets[s + 1]` of its side. There is no padding, so there is no padding
-//! mask: a query sees exactly the keys of its sentence (up to its own position when causal).
+//! mask: a query sees exactly the keys of its sentence, when causal only those [`seen_by`] it.
 
 use super::dropout::Dropout;
 use super::parallel;

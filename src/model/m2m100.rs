@@ -151,19 +151,14 @@ impl M2m100 {
     }
 
     /// Rows of tokens whose places are given.
-    pub(super) fn embed_at(
-        &self,
-        tape: &Tape,
-        ids: &Arc<[u32]>,
-        places: Vec<u32>,
-    ) -> Result<Value> {
+    pub(super) fn embed_at(&self, tape: &Tape, ids: &Arc<[u32]>, places: &[u32]) -> Result<Value> {
         self.check_ids(ids)?;
         let rows = self.positions.dims2()?.0;
         if places.iter().any(|&p| p as usize >= rows) {
             return Err(Error::bug("sentence is longer than the position table"));
         }
         let scale = self.config.embed_scale();
-        tape.embed_at(&self.shared.tensor, &self.positions, (ids, &places), scale)
+        tape.embed_at(&self.shared.tensor, &self.positions, (ids, places), scale)
     }
 
     /// Encoder states `[src_tokens, d_model]`.

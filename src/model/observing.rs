@@ -24,7 +24,7 @@ struct Side {
 
 /// How often each row counts.
 struct Weights {
-    /// `[1, rows]`
+    /// `[1, rows]`, in f64.
     rows: Tensor,
     /// `[rows, 1]`: 1 where a row counts at all.
     counts: Tensor,
@@ -57,7 +57,7 @@ impl Side {
                 ids.push(pad);
                 at.push(pad);
             }
-            weights.extend(own.iter().map(|w| *w as f32));
+            weights.extend(own.iter().map(|w| f64::from(*w)));
             sentence_of.extend(own.iter().map(|_| s));
             offsets.push(ids.len());
         }
@@ -85,13 +85,13 @@ impl Side {
 impl Weights {
     /// Adds what `inner` `[rows, ffn_dim]` shows.
     fn add(&self, inner: &Tensor, o: ActivityOptions, to: &mut BlockActivity) -> Result<()> {
-        let is_active = inner.gt(f64::from(o.threshold))?.to_dtype(DType::F32)?;
+        let is_active = inner.gt(f64::from(o.threshold))?;
         let ffn = inner.dims2()?.1;
         // Whole numbers, exact in f64 and, while they are small, in f32.
         let active = match o.per_sentence {
-            false => self.rows.to_dtype(DType::F64)?.matmul(&is_active.to_dtype(DType::F64)?)?,
+            false => self.rows.matmul(&is_active.to_dtype(DType::F64)?)?,
             true => {
-                let seen = is_active.broadcast_mul(&self.counts)?;
+                let seen = is_active.to_dtype(DType::F32)?.broadcast_mul(&self.counts)?;
                 let none = Tensor::zeros((self.num_sentences, ffn), DType::F32, inner.device())?;
                 let times = none.index_add(&self.sentences, &seen, 0)?;
                 times.gt(0.0)?.to_dtype(DType::F64)?.sum_keepdim(0)?
@@ -104,7 +104,7 @@ impl Weights {
                 // A row that does not count may hold anything.
                 let counts = self.counts.gt(0.0)?.broadcast_as(units.shape())?;
                 let units = counts.where_cond(&units, &units.zeros_like()?)?;
-                let sums = self.rows.to_dtype(DType::F64)?.matmul(&units)?;
+                let sums = self.rows.matmul(&units)?;
                 sums.flatten_all()?.to_vec1::<f64>()?
             }
         };
@@ -152,7 +152,7 @@ impl M2m100 {
     ) -> Result<Value> {
         let noise = Noise::none();
         let pass = Pass { tape, noise: &noise, config: &self.config, offsets: &side.offsets };
-        let mut x = self.embed_at(tape, &side.ids, side.places.clone())?;
+        let mut x = self.embed_at(tape, &side.ids, &side.places)?;
         for (i, layer) in layers.iter().enumerate() {
             x = layer.watched(&pass, &x, &side.keys, memory, &mut |inner| see(i, inner))?;
         }

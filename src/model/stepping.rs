@@ -82,8 +82,6 @@ struct Memory {
 pub struct Stepper<'m> {
     model: &'m M2m100,
     in_bf16: bool,
-    /// Whether the CPU, too, computes as other devices do.
-    composed: bool,
     /// `[vocab]`
     bias: Option<Tensor>,
     sentences: Vec<Option<Sentence>>,
@@ -106,7 +104,6 @@ impl<'m> Stepper<'m> {
         Ok(Self {
             model,
             in_bf16,
-            composed: false,
             bias: bias.map(|b| Tensor::from_slice(b, b.len(), device)).transpose()?,
             sentences: Vec::new(),
             num_admitted: 0,
@@ -122,16 +119,9 @@ impl<'m> Stepper<'m> {
         self.model
     }
 
-    /// The same with operations put together from those of the tensor library, on the CPU too.
-    pub fn composed(self) -> Self {
-        Self { composed: true, ..self }
-    }
-
+    /// With operations put together from those of the tensor library, on the CPU too.
     fn tape(&self) -> Tape {
-        let mut tape = Tape::disabled();
-        if self.composed {
-            tape = tape.composed();
-        }
+        let tape = Tape::disabled().composed();
         if self.in_bf16 { tape.in_bf16() } else { tape }
     }
 
@@ -159,8 +149,8 @@ impl<'m> Stepper<'m> {
     ) -> Result<()> {
         let (model, tape, noise) = (self.model, self.tape(), Noise::none());
         let src = Ragged::new(sentences.iter().copied());
-        let places = sentences.iter().flat_map(|s| model.source_places(s)).collect();
-        let x = model.embed_at(&tape, &src.ids, places)?;
+        let places: Vec<u32> = sentences.iter().flat_map(|s| model.source_places(s)).collect();
+        let x = model.embed_at(&tape, &src.ids, &places)?;
         let states = model.encode_rows(&tape, &noise, x, &src.offsets, &weights.parts.encoder)?;
         let live = || {
             let sources = self.sentences.iter().flatten().map(|s| s.source);
@@ -246,8 +236,9 @@ impl<'m> Stepper<'m> {
         let memory = self.memory.as_ref().ok_or_else(|| Error::bug("a step without sources"))?;
 
         let ids: Arc<[u32]> = rows.iter().map(|r| r.token).collect();
-        let places = rows.iter().map(|r| model.target_place(r.token, r.position)).collect();
-        let mut x = model.embed_at(&tape, &ids, places)?;
+        let places: Vec<u32> =
+            rows.iter().map(|r| model.target_place(r.token, r.position)).collect();
+        let mut x = model.embed_at(&tape, &ids, &places)?;
         let seen = self.histories.rows(&seen)?;
         let (seen_offsets, groups): (Arc<[usize]>, Arc<[usize]>) =
             (seen_offsets.into(), group_offsets.into());
@@ -331,6 +322,7 @@ impl<'m> Stepper<'m> {
         self.candidates.best(output)
     }
 
+    /// What makes a logit at an output of the last step a log probability, in nats.
     pub fn norm(&self, output: usize) -> Normalizer {
         self.candidates.norm(output)
     }

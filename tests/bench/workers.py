@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""What workers with a batch each gain over threads that share one: `isogloss translate` with batches just below
+r"""What workers with a batch each gain over threads that share one: `isogloss translate` with batches just below
 and just above what makes it use two workers, in turns.
 
-    python3 tests/bench/workers.py target/release/isogloss MODEL --src-lang en --tgt-lang de --input lines.txt
+    isogloss init -o d256 --vocab-size 8000 --preset small --dropout 0.1 --init-method normal train.jsonl
+    isogloss init -o d512 --vocab-size 8000 --d-model 512 --encoder-layers 6 --decoder-layers 6 --heads 8 \
+        --ffn-dim 2048 --init-method normal --seed 1 train.jsonl
+    python3 tests/bench/workers.py target/release/isogloss d256 --src-lang en --tgt-lang de --input lines.txt
 
 Two workers are used from 64 hypotheses on: 64 sentences in greedy search, 13 with a beam of 5. Whole programs on
 the same lines, --tokens tokens at most for each; both must write the same. Prints medians and their ratio.

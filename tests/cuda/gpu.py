@@ -90,8 +90,10 @@ METHODS = {
     "hyper-adapters": ["--method", "hyper-adapters"],
     "hyper-x": ["--method", "hyper-x"],
 }
-# d_model, layers a side, feed-forward, heads, vocabulary
-SHAPES = {"A": (256, 3, 1024, 4, 8000), "B": (512, 6, 2048, 8, 32000), "big": (1024, 6, 4096, 16, 32000)}
+# d_model, layers a side, feed-forward, heads
+SHAPES = {"A": (256, 3, 1024, 4), "B": (512, 6, 2048, 8), "big": (1024, 6, 4096, 16)}
+# The generated text has no more pieces; both sides of every comparison have this vocabulary.
+VOCAB = 400
 
 
 class Failure(Exception):
@@ -273,15 +275,14 @@ class Bench:
 
     def speed(self):
         quick = self.a.device == "cpu"
-        peak, _ = self.peer("peak", SHAPES["A"]) if not quick else (None, None)
+        peak, _ = self.peer("peak", (*SHAPES["A"], VOCAB)) if not quick else (None, None)
         for shape, sizes in SHAPES.items():
-            (d, layers, ffn, heads, vocab) = sizes
+            d, layers, ffn, heads = sizes
             if not self.time_left(f"speed, {shape}", 120):
                 continue
             try:
-                # A vocabulary as large as the shape's: most of its tokens have no text here.
                 self.isogloss("init", "-o", f"small-{shape}", "--d-model", d, "--encoder-layers", layers,
-                              "--decoder-layers", layers, "--ffn-dim", ffn, "--heads", heads, "--vocab-size", 400,
+                              "--decoder-layers", layers, "--ffn-dim", ffn, "--heads", heads, "--vocab-size", VOCAB,
                               "--dropout", "0.1", "train.jsonl")
                 updates = 10 if quick else 60
                 rates = {}
@@ -298,21 +299,21 @@ class Bench:
                     with open(self.folder / run / "log.jsonl") as f:
                         rates[dtype] = max(r["tok_per_s"] for r in map(json.loads, f) if r["type"] == "train_step")
                     self.row(f"training, {shape}, {dtype}", f"{rates[dtype]:.0f} target tokens a second, "
-                                                           f"{'?' if most is None else most} MiB (vocabulary of 400)")
+                                                           f"{'?' if most is None else most} MiB (vocabulary of {VOCAB})")
                 if peak:
                     # Two operations a weight and token, forward, and twice as many back; both sides of a pair.
-                    weights = layers * (4 * d * d + 2 * d * ffn + 8 * d * d + 2 * d * ffn) + 400 * d
+                    weights = layers * (4 * d * d + 2 * d * ffn + 8 * d * d + 2 * d * ffn) + VOCAB * d
                     share = 6 * weights * rates["bf16"] / peak["flops"]
                     self.row(f"share of peak, {shape}", f"{share:.1%} of {peak['flops'] / 1e12:.0f} TFLOP/s")
                 for compiled in (False, True):
                     name = f"  PyTorch, {'compiled' if compiled else 'eager'}, bf16"
                     if not self.time_left(name, 90):
                         continue
-                    own, why = self.peer("train", (d, layers, ffn, heads, 400), tokens=8192, length=16, steps=updates,
+                    own, why = self.peer("train", (*sizes, VOCAB), tokens=8192, length=16, steps=updates,
                                          compiled=compiled)
                     self.row(name, why or f"{own['rate']:.0f} tokens a second, {own['mib']} MiB; "
                                           f"isogloss bf16 {rates['bf16'] / own['rate']:.2f} of it")
-                self.translation_speed(shape, (d, layers, ffn, heads, 400))
+                self.translation_speed(shape, (*sizes, VOCAB))
             except Failure as e:
                 self.row(f"speed, {shape}", str(e)[:200], False)
 
