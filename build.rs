@@ -16,14 +16,14 @@ fn main() {
     emit("ISOGLOSS_BUILD_CANDLE", locked_version(&lock, "candle-core"));
     emit("ISOGLOSS_BUILD_SACREBLEU", locked_version(&lock, "sacrebleu-rs"));
     if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
-        compile_kernels(&root.join("src/kernels/cuda/kernels.cu"));
+        compile_kernels(&root.join("src/kernels/cuda"));
     }
 }
 
 /// The GPU's kernels as PTX, which the driver compiles for the GPU it finds: it runs on the compute
 /// capability it was made for and newer ones.
-fn compile_kernels(source: &Path) {
-    println!("cargo:rerun-if-changed={}", source.display());
+fn compile_kernels(folder: &Path) {
+    println!("cargo:rerun-if-changed={}", folder.display());
     for name in ["NVCC", "CUDA_COMPUTE_CAP"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
@@ -37,7 +37,7 @@ fn compile_kernels(source: &Path) {
         .arg(format!("-arch=compute_{capability}"))
         .args(["-O3", "-o"])
         .arg(target.join("kernels.ptx"))
-        .arg(source)
+        .arg(folder.join("kernels.cu"))
         .status();
     match done {
         Ok(status) if status.success() => {}

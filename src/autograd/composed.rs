@@ -25,7 +25,7 @@ use crate::kernels::storage::values;
 pub(super) use attention::{Layouts, attention};
 pub(super) use feed_forward::{keep_rows, masked_feed_forward};
 pub(super) use linear::{linear, low_rank_linear, softmax};
-pub use loss::{CrossEntropy, cross_entropy};
+pub use loss::{CrossEntropy, LossGradients, cross_entropy};
 pub(super) use rows::{concat_rows, gather_rows, row};
 
 /// The values as f32; the same tensor when they are that already.
@@ -49,18 +49,58 @@ pub fn factor(t: &Tensor, in_bf16: bool) -> Result<Tensor> {
 
 /// `a b` in f32; of values rounded to bf16 when asked for. Products of such values are exact in f32, and
 /// in the short floats a GPU may multiply f32 in (TF32), so that only the factors are rounded.
-fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+pub(super) fn product(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if in_bf16 && super::cuda::has(a) && a.rank() == 2 && b.rank() == 2 {
+        return crate::kernels::cuda::product_of_bf16(a, b);
+    }
     Ok(factor(a, in_bf16)?.matmul(&factor(b, in_bf16)?)?)
 }
 
 /// `a bᵀ` in the same way; `b` is rounded where it lies, before it is transposed.
-fn product_t(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+pub(super) fn product_t(a: &Tensor, b: &Tensor, in_bf16: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if in_bf16 && super::cuda::has(a) && a.rank() == 2 && b.rank() == 2 {
+        return crate::kernels::cuda::product_of_bf16(a, &b.t()?);
+    }
     Ok(factor(a, in_bf16)?.matmul(&factor(b, in_bf16)?.t()?)?)
 }
 
 /// Indices on a device.
-fn indices(ids: &[u32], device: &Device) -> Result<Tensor> {
+pub(super) fn indices(ids: &[u32], device: &Device) -> Result<Tensor> {
     Ok(Tensor::from_slice(ids, ids.len(), device)?)
+}
+
+/// `y + b`, then ReLU when asked; `y` `[rows, n]` is nobody else's and may be changed.
+fn with_bias(y: Tensor, b: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if let Some(b) = b.filter(|_| super::cuda::has(&y)) {
+        crate::kernels::cuda::bias(&y, &b.contiguous()?, relu)?;
+        return Ok(y);
+    }
+    let y = match b {
+        Some(b) => y.broadcast_add(b)?,
+        None => y,
+    };
+    Ok(if relu { y.relu()? } else { y })
+}
+
+/// A gradient in front of ReLU, whose result was `y`.
+fn in_front_of_relu(dy: &Tensor, y: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has(y) {
+        return crate::kernels::cuda::relu_backward(dy, y);
+    }
+    Ok((dy * is_positive(y)?)?)
+}
+
+/// The sums of the columns of `[rows, n]`.
+fn column_sums(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has(x) {
+        return crate::kernels::cuda::column_sums(x);
+    }
+    Ok(x.sum(0)?)
 }
 
 /// 1 where a value is above zero, else 0.
@@ -100,6 +140,10 @@ pub(super) fn embed(
     places: &[u32],
     scale: f32,
 ) -> Result<Value> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has(weight.tensor()) {
+        return super::cuda::embed(tape, weight, positions, ids, places, scale);
+    }
     let device = weight.tensor().device();
     let ids = indices(ids, device)?;
     let rows = wide(&weight.tensor().index_select(&ids, 0)?)?;
@@ -125,6 +169,10 @@ pub(super) fn dropout(tape: &Tape, x: &Value, d: Dropout) -> Result<Value> {
 }
 
 pub(super) fn residual(tape: &Tape, x: &Value, h: &Value, d: Dropout) -> Result<Value> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has(x.tensor()) {
+        return super::cuda::residual(tape, x, h, d);
+    }
     let out = (x.tensor() + thinned(h.tensor(), d)?)?;
     let (to_x, to_h) = (x.source(), h.source());
     Ok(tape.push(out, &[to_x, to_h], || {
@@ -137,6 +185,10 @@ pub(super) fn residual(tape: &Tape, x: &Value, h: &Value, d: Dropout) -> Result<
 }
 
 pub(super) fn layer_norm(tape: &Tape, x: &Value, w: &Value, b: &Value) -> Result<Value> {
+    #[cfg(feature = "cuda")]
+    if super::cuda::has(x.tensor()) {
+        return super::cuda::layer_norm(tape, x, w, b);
+    }
     let width = w.tensor().elem_count();
     let dims = x.tensor().dims().to_vec();
     let rows = x.tensor().reshape(((), width))?;

@@ -44,13 +44,23 @@ impl Gradients {
     /// has alone is taken as it is.
     pub fn add(&mut self, other: &Self) -> Result<()> {
         for slot in (0..other.len()).filter(|s| other.written[*s]) {
-            self.add_tensor(slot, other.buffers[slot].clone())?;
+            // The other one's storage stays its own.
+            self.add_tensor(slot, other.buffers[slot].copy()?)?;
         }
         Ok(())
     }
     /// The gradient of a slot, if one has arrived since the last clear.
     pub fn get(&self, slot: usize) -> Option<&Tensor> {
         self.written[slot].then(|| &self.buffers[slot])
+    }
+    /// What holds the gradient of a slot, written or not.
+    pub fn buffer(&self, slot: usize) -> &Tensor {
+        &self.buffers[slot]
+    }
+    /// Gives a slot another gradient of its shape, on its device.
+    pub fn replace(&mut self, slot: usize, gradient: Tensor) {
+        self.buffers[slot] = gradient;
+        self.written[slot] = true;
     }
     /// Adds a gradient of the slot's shape, where it lies.
     fn add_tensor(&mut self, slot: usize, gradient: Tensor) -> Result<()> {
@@ -167,6 +177,38 @@ impl<'a> Backward<'a> {
                 Ok(())
             }
             Source::Parameter(slot) => self.parameters.add_tensor(slot, gradient.tensor),
+        }
+    }
+
+    /// Lets `f` add to a gradient of this shape on a device, where it lies; a new one is zero before.
+    #[cfg(feature = "cuda")]
+    pub fn add_where_it_lies(
+        &mut self,
+        to: Source,
+        dims: &[usize],
+        device: &Device,
+        f: impl FnOnce(&Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let zeros = || Tensor::zeros(dims, DType::F32, device);
+        match to {
+            Source::Constant => Ok(()),
+            Source::Parameter(slot) => {
+                let own = &mut self.parameters;
+                if !own.written[slot] {
+                    own.buffers[slot] = zeros()?;
+                    own.written[slot] = true;
+                }
+                f(&own.buffers[slot])
+            }
+            Source::Node(i) => {
+                let tensor = match self.slots[i].take() {
+                    None => zeros()?,
+                    Some(old) => old.into_owned()?,
+                };
+                f(&tensor)?;
+                self.slots[i] = Some(Incoming { tensor, owned: true });
+                Ok(())
+            }
         }
     }
 

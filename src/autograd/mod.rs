@@ -11,10 +11,12 @@
 //! * constants and frozen parameters cost nothing: an operation that nothing trainable
 //!   feeds is not recorded.
 //!
-//! On the CPU operations are kernels of our own; on other devices they are [`composed`] of those of
-//! the tensor library.
+//! On the CPU operations are kernels of our own, and on GPUs those that would be many launches; the others
+//! are [`composed`] of those of the tensor library.
 
 pub mod composed;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod feed_forward;
 mod generated;
 mod gradients;

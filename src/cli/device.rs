@@ -16,15 +16,22 @@ pub enum Computes {
     OnAny,
 }
 
-/// Opens the device. `auto` says with `--verbose` what it chose, and why not an accelerator.
+/// Opens the device. `auto` says with `--verbose` what it chose, and why not an accelerator. `own` is the number of
+/// the accelerator of this process, 0 where it is alone on its machine.
 ///
 /// # Errors
 /// Environment: this binary or command cannot compute on the device, or it cannot be opened.
-pub fn open(choice: DeviceChoice, computes: Computes, report: &Reporter) -> Result<Device> {
+pub fn open(
+    choice: DeviceChoice,
+    own: usize,
+    computes: Computes,
+    report: &Reporter,
+) -> Result<Device> {
     match (choice, computes) {
         (DeviceChoice::Cpu, _) => Ok(Device::Cpu),
-        (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n),
+        (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n.unwrap_or(own)),
         (DeviceChoice::Cuda(n), Computes::OnCpu(what)) => {
+            let n = n.unwrap_or(own);
             Err(Error::environment(format!("no device `cuda:{n}`: {what} on the CPU only"))
                 .flag("--device")
                 .expected("`auto` or `cpu`")
@@ -34,9 +41,9 @@ pub fn open(choice: DeviceChoice, computes: Computes, report: &Reporter) -> Resu
             report.note("device: `cpu`");
             Ok(Device::Cpu)
         }
-        (DeviceChoice::Auto, Computes::OnAny) => Ok(match cuda(0) {
+        (DeviceChoice::Auto, Computes::OnAny) => Ok(match cuda(own) {
             Ok(device) => {
-                report.note("device: `cuda:0`");
+                report.note(format!("device: `cuda:{own}`"));
                 device
             }
             Err(why) => {
@@ -118,16 +125,16 @@ mod tests {
     #[test]
     fn auto_always_finds_a_device() {
         for computes in [Computes::OnCpu("this computes"), Computes::OnAny] {
-            assert!(open(DeviceChoice::Auto, computes, &Reporter::silent()).is_ok());
-            assert!(open(DeviceChoice::Cpu, computes, &Reporter::silent()).unwrap().is_cpu());
+            assert!(open(DeviceChoice::Auto, 0, computes, &Reporter::silent()).is_ok());
+            assert!(open(DeviceChoice::Cpu, 0, computes, &Reporter::silent()).unwrap().is_cpu());
         }
     }
 
     #[test]
     fn accelerators_are_refused_where_nothing_computes_on_them() {
-        let cuda = DeviceChoice::Cuda(1);
+        let cuda = DeviceChoice::Cuda(Some(1));
         let computes = Computes::OnCpu("this command computes");
-        let e = open(cuda, computes, &Reporter::silent()).unwrap_err();
+        let e = open(cuda, 0, computes, &Reporter::silent()).unwrap_err();
         assert_eq!(e.exit_code() as u8, 5);
         assert!(e.to_string().contains("on the CPU only"), "{e}");
     }
@@ -135,8 +142,8 @@ mod tests {
     /// No machine has as many.
     #[test]
     fn a_device_that_is_not_there_is_an_error() {
-        let cuda = DeviceChoice::Cuda(999);
-        let e = open(cuda, Computes::OnAny, &Reporter::silent()).unwrap_err();
+        let cuda = DeviceChoice::Cuda(Some(999));
+        let e = open(cuda, 0, Computes::OnAny, &Reporter::silent()).unwrap_err();
         assert_eq!(e.exit_code() as u8, 5);
         assert!(e.to_string().contains("cuda:999"), "{e}");
     }

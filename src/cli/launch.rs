@@ -6,15 +6,20 @@ pub struct Launch {
     pub rank: usize,
     pub size: usize,
     pub launcher: &'static str,
+    /// Which of the processes on its machine; none where the launcher does not say.
+    pub local: Option<usize>,
 }
 
-/// Launchers, and their variables for rank and number of processes.
-const LAUNCHERS: [(&str, &str, &str); 4] = [
-    ("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("mpiexec", "PMI_RANK", "PMI_SIZE"),
-    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
-    ("torchrun", "RANK", "WORLD_SIZE"),
+/// Launchers, and their variables for rank, number of processes, and rank on its machine.
+const LAUNCHERS: [(&str, &str, &str, &str); 4] = [
+    ("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("mpiexec", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    ("srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),
 ];
+
+/// Where rank 0 is called when nothing is said, for processes of one machine.
+const ADDRESS: (&str, u16) = ("127.0.0.1", 29500);
 
 impl Launch {
     /// How this process was started.
@@ -25,10 +30,21 @@ impl Launch {
     /// None where one process was started alone. `variable` reads the environment.
     pub fn find(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name| variable(name).and_then(|v| v.trim().parse::<usize>().ok());
-        LAUNCHERS.iter().find_map(|&(launcher, rank, size)| {
-            let (rank, size) = (number(rank)?, number(size)?);
-            (size > 1 && rank < size).then_some(Self { rank, size, launcher })
+        LAUNCHERS.iter().find_map(|&(launcher, rank, size, local)| {
+            let (rank, size, local) = (number(rank)?, number(size)?, number(local));
+            (size > 1 && rank < size).then_some(Self { rank, size, launcher, local })
         })
+    }
+
+    /// Where rank 0 is called, `host:port`: on the machine of `MASTER_ADDR`, at the port above `MASTER_PORT`,
+    /// where a launcher listens itself.
+    pub fn address() -> String {
+        Self::address_by(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+    }
+    fn address_by(variable: impl Fn(&str) -> Option<String>) -> String {
+        let host = variable("MASTER_ADDR").unwrap_or_else(|| ADDRESS.0.into());
+        let port = variable("MASTER_PORT").and_then(|p| p.trim().parse().ok()).unwrap_or(ADDRESS.1);
+        format!("{host}:{}", port.saturating_add(1))
     }
 }
 
@@ -44,6 +60,15 @@ mod tests {
             };
             Launch::find(found).map(|l| (l.rank, l.size, l.launcher))
         };
+        assert_eq!(Launch::address_by(|_| None), "127.0.0.1:29501");
+        let at =
+            |name: &str| Some(if name == "MASTER_ADDR" { "node1" } else { "1234" }.to_string());
+        assert_eq!(Launch::address_by(at), "node1:1235");
+        let local = |name: &str| {
+            let known = [("RANK", "3"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "1")];
+            known.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_string())
+        };
+        assert_eq!(Launch::find(local).unwrap().local, Some(1));
         assert_eq!(of(&[]), None);
         let mpirun = [("OMPI_COMM_WORLD_RANK", "1"), ("OMPI_COMM_WORLD_SIZE", "4")];
         assert_eq!(of(&mpirun), Some((1, 4, "mpirun")));

@@ -15,7 +15,8 @@ pub enum DeviceChoice {
     #[default]
     Auto,
     Cpu,
-    Cuda(usize),
+    /// That of this number; none for the first, or for that of this process among those of its machine.
+    Cuda(Option<usize>),
 }
 
 impl FromStr for DeviceChoice {
@@ -24,9 +25,9 @@ impl FromStr for DeviceChoice {
         match s {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
+            "cuda" => Ok(Self::Cuda(None)),
             _ => match s.strip_prefix("cuda:").map(str::parse) {
-                Some(Ok(n)) => Ok(Self::Cuda(n)),
+                Some(Ok(n)) => Ok(Self::Cuda(Some(n))),
                 Some(Err(_)) => Err(Error::usage("the device number is not a whole number")
                     .hint("write `cuda:0` for the first accelerator")),
                 None => Err(Error::usage("unknown device")
@@ -42,7 +43,8 @@ impl fmt::Display for DeviceChoice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(n) => write!(f, "cuda:{n}"),
+            Self::Cuda(None) => f.write_str("cuda"),
+            Self::Cuda(Some(n)) => write!(f, "cuda:{n}"),
         }
     }
 }
@@ -262,8 +264,8 @@ mod tests {
         for (text, want) in [
             ("auto", DeviceChoice::Auto),
             ("cpu", DeviceChoice::Cpu),
-            ("cuda", DeviceChoice::Cuda(0)),
-            ("cuda:3", DeviceChoice::Cuda(3)),
+            ("cuda", DeviceChoice::Cuda(None)),
+            ("cuda:3", DeviceChoice::Cuda(Some(3))),
         ] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap(), want);
         }

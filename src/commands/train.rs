@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Outcome> {
     if context.dry_run && launch.is_some_and(|l| l.rank > 0) {
         return Ok(Outcome::Ok);
     }
-    let mut ranks = processes::join(launch.filter(|_| !context.dry_run))?;
+    let mut ranks = processes::join(launch.filter(|_| !context.dry_run), context.device())?;
     let read = |paths: &[String]| paths.iter().map(|p| Input::parse(p)).collect::<Vec<_>>();
     let (train, valid) = (read(&args.train), read(&args.valid));
     let named = train.iter().map(|i| ("--train", i)).chain(valid.iter().map(|i| ("--valid", i)));

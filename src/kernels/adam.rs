@@ -19,6 +19,25 @@ pub struct Step {
     pub step: u64,
 }
 
+impl Step {
+    /// The size of a step and the reciprocal of what the second moment lacks, both corrected for the moments'
+    /// start at zero.
+    pub fn corrections(&self) -> (f32, f32) {
+        let t = self.step as i32;
+        let bias1 = 1.0 - f64::from(self.beta1).powi(t);
+        let bias2 = 1.0 - f64::from(self.beta2).powi(t);
+        ((f64::from(self.lr) / bias1) as f32, (1.0 / bias2) as f32)
+    }
+    /// Decay through the gradient.
+    pub fn l2(&self) -> f32 {
+        if self.decoupled { 0.0 } else { self.weight_decay }
+    }
+    /// Decay of the weights themselves.
+    pub fn shrink(&self) -> f32 {
+        if self.decoupled { 1.0 - self.lr * self.weight_decay } else { 1.0 }
+    }
+}
+
 multiversion! {
     fn chunk(
         w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], s: &Step, step_size: f32,
@@ -26,8 +45,7 @@ multiversion! {
     ) {
         let _ = FMA;
         let (b1, b2) = (s.beta1, s.beta2);
-        let l2 = if s.decoupled { 0.0 } else { s.weight_decay };
-        let shrink = if s.decoupled { 1.0 - s.lr * s.weight_decay } else { 1.0 };
+        let (l2, shrink) = (s.l2(), s.shrink());
         for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
             let g = g * s.grad_scale + l2 * *w;
             *m = b1 * *m + (1.0 - b1) * g;
@@ -41,11 +59,7 @@ multiversion! {
 /// Updates the weights and both moments, all of one length.
 pub fn update(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], s: &Step) {
     assert!(w.len() == m.len() && w.len() == v.len() && w.len() == g.len());
-    let t = s.step as i32;
-    let bias1 = 1.0 - f64::from(s.beta1).powi(t);
-    let bias2 = 1.0 - f64::from(s.beta2).powi(t);
-    let step_size = (f64::from(s.lr) / bias1) as f32;
-    let inv_bias2 = (1.0 / bias2) as f32;
+    let (step_size, inv_bias2) = s.corrections();
     const CHUNK: usize = 16384;
     let chunks = w.chunks_mut(CHUNK).zip(m.chunks_mut(CHUNK)).zip(v.chunks_mut(CHUNK));
     parallel::for_each(chunks.zip(g.chunks(CHUNK)), |(((w, m), v), g)| {

@@ -35,7 +35,7 @@ pub use model_dir::{ModelSource, copy_side_files, keep_convention, write_model};
 pub use noise::{NoiseSettings, noised};
 pub use optimizer::{Adam, AdamSettings};
 pub use parts::{TrainedParts, add_recorded, uses_of};
-pub use ranks::{Alone, Ranks, differing_rank, join};
+pub use ranks::{Alone, Meeting, Ranks, differing_rank, join};
 pub use run_dir::{Best, Content, RunDir, RunState, latest_checkpoint, read_moments, read_state};
 pub use sampler::{BatchPlan, Sampler, SamplerSettings, SamplerState};
 pub use schedule::{LrSchedule, ScheduleKind};

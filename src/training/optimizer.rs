@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::autograd::{Gradients, Parameter};
 use crate::error::{Error, Result};
 use crate::kernels::adam;
+#[cfg(feature = "cuda")]
+use crate::kernels::cuda;
 use crate::kernels::storage::{change3, replace, values};
 use candle_core::{DType, Tensor};
 
@@ -73,11 +75,16 @@ impl Adam {
             if g.device().is_cpu() {
                 sum += adam::sum_of_squares(&values(g)?);
             } else {
-                elsewhere.push(g.sqr()?.sum_all()?);
+                elsewhere.push(g);
             }
         }
+        #[cfg(feature = "cuda")]
+        if elsewhere.first().is_some_and(|g| g.device().is_cuda()) {
+            return Ok((sum + cuda::norm_of(&elsewhere)?).sqrt());
+        }
         if !elsewhere.is_empty() {
-            let sums = Tensor::stack(&elsewhere, 0)?.to_vec1::<f32>()?;
+            let sums = elsewhere.iter().map(|g| g.sqr()?.sum_all());
+            let sums = Tensor::stack(&sums.collect::<Result<Vec<_>, _>>()?, 0)?.to_vec1::<f32>()?;
             sum += sums.into_iter().map(f64::from).sum::<f64>();
         }
         Ok(sum.sqrt())
@@ -104,6 +111,8 @@ impl Adam {
             grad_scale: grad_scale as f32,
             step: 0,
         };
+        #[cfg(feature = "cuda")]
+        let mut on_gpu = Vec::new();
         for p in trainable {
             let slot = p.slot.ok_or_else(|| Error::bug("update of a frozen parameter"))?;
             if let Some(g) = gradients.get(slot) {
@@ -115,10 +124,23 @@ impl Adam {
                     change3([&p.tensor, &m.first, &m.second], |w, first, second| {
                         adam::update(w, first, second, &g, &step);
                     })?;
-                } else {
-                    composed_update(&p.tensor, m, g, &step)?;
+                    continue;
                 }
+                #[cfg(feature = "cuda")]
+                if p.tensor.device().is_cuda() {
+                    on_gpu.push((&p.tensor, slot, g.contiguous()?, step));
+                    continue;
+                }
+                composed_update(&p.tensor, m, g, &step)?;
             }
+        }
+        #[cfg(feature = "cuda")]
+        {
+            let part = |(w, slot, gradient, step)| {
+                let Moments { first, second, .. }: &Moments = &self.moments[slot];
+                cuda::Part { w, first, second, gradient, step }
+            };
+            cuda::update(&on_gpu.into_iter().map(part).collect::<Vec<_>>())?;
         }
         Ok(())
     }
@@ -176,6 +198,57 @@ mod tests {
                 for (a, b) in values(t).unwrap().iter().zip(k) {
                     assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{a} {b}");
                 }
+            }
+        }
+    }
+
+    /// Tensors of several blocks and of a part of one, some without a gradient, as on the CPU.
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn all_tensors_at_once_are_what_each_is() {
+        use crate::autograd::Tape;
+        let Ok(gpu) = Device::new_cuda(0) else {
+            return eprintln!("left out: no GPU");
+        };
+        let sizes = [5000, 3, 4096, 1, 40];
+        let settings =
+            AdamSettings { beta1: 0.9, beta2: 0.98, eps: 1e-6, weight_decay: 0.1, decoupled: true };
+        let wave = |n: usize, by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<_>>();
+        let run = |device: &Device| {
+            let parameters: Vec<Parameter> = (0..)
+                .zip(sizes)
+                .map(|(i, n)| Parameter {
+                    name: format!("p{i}").into(),
+                    tensor: Tensor::from_vec(wave(n, 0.7), n, device).unwrap(),
+                    slot: Some(i),
+                })
+                .collect();
+            let mut adam = Adam::new(settings, &parameters).unwrap();
+            let mut gradients = Gradients::new(&parameters).unwrap();
+            let mut norms = Vec::new();
+            for step in 1..=3 {
+                gradients.clear();
+                for p in parameters.iter().filter(|p| step != 2 || p.slot != Some(3)) {
+                    let tape = Tape::recording();
+                    let n = p.tensor.elem_count();
+                    let seed = wave(n, 0.3 * step as f32);
+                    let seed = Tensor::from_vec(seed, n, device).unwrap();
+                    tape.backward(vec![(p.value(), seed)], &mut gradients).unwrap();
+                }
+                norms.push(Adam::gradient_norm(&gradients).unwrap());
+                adam.update(&parameters, &gradients, 0.01, 0.5).unwrap();
+            }
+            let moments = (0..sizes.len()).map(|i| adam.moments(i).clone());
+            let moments: Vec<Tensor> = moments.flat_map(|m| [m.first, m.second]).collect();
+            (norms, parameters.into_iter().map(|p| p.tensor).chain(moments).collect::<Vec<_>>())
+        };
+        let ((norms, found), (want_norms, want)) = (run(&gpu), run(&Device::Cpu));
+        for (a, b) in norms.iter().zip(want_norms) {
+            assert!((a / b - 1.0).abs() < 1e-6, "{a} {b}");
+        }
+        for (a, b) in found.iter().zip(&want) {
+            for (a, b) in values(a).unwrap().iter().zip(&*values(b).unwrap()) {
+                assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-2), "{a} {b}");
             }
         }
     }

@@ -4,14 +4,21 @@
 //! Sums are taken in the order of the ranks, so that they have the same bits wherever they are
 //! taken: an update of several processes is that of one process that runs their batches in turn.
 
+mod meeting;
 #[cfg(feature = "mpi")]
 mod mpi;
+#[cfg(feature = "cuda")]
+mod nccl;
 mod sums;
 
+pub use meeting::Meeting;
 #[cfg(feature = "mpi")]
 pub use mpi::MpiRanks;
+#[cfg(feature = "cuda")]
+pub use nccl::NcclRanks;
 pub(super) use sums::sum_over;
 
+use candle_core::{Device, Tensor};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
@@ -33,6 +40,14 @@ pub trait Ranks {
     /// # Errors
     /// As of [`Ranks::gather`].
     fn sum(&mut self, values: &mut [f32]) -> Result<()>;
+    /// The sum of a tensor `[n]` over all ranks on the device where it lies, taken in order; none where these
+    /// ranks speak through the host.
+    ///
+    /// # Errors
+    /// As of [`Ranks::gather`].
+    fn sum_on_device(&mut self, _values: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
     /// Waits, however long it takes, until all ranks have come here: to the same end of a run.
     fn finish(self: Box<Self>) {}
 }
@@ -69,12 +84,18 @@ impl Ranks for Alone {
     }
 }
 
-/// Joins the processes that were started together, as many as the launcher says.
+/// Joins the processes that were started together: through NCCL where each computes on a GPU, else through
+/// MPI.
 ///
 /// # Errors
 /// Environment: this program cannot speak to them.
-pub fn join(processes: usize) -> Result<Box<dyn Ranks>> {
-    if processes <= 1 { Ok(Box::new(Alone)) } else { connect(processes) }
+pub fn join(device: &Device, meeting: &Meeting) -> Result<Box<dyn Ranks>> {
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return Ok(Box::new(NcclRanks::new(device, meeting)?));
+    }
+    debug_assert!(device.is_cpu());
+    connect(meeting.size)
 }
 
 #[cfg(feature = "mpi")]

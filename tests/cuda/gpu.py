@@ -77,7 +77,7 @@ else:
     print(json.dumps({"rate": 2 * a["batch"] * a["new"] / (time.perf_counter() - start)}))
 """
 # Updates of the comparison, and how far losses may be apart: sums are taken in another order.
-UPDATES, TOLERANCE = 30, 2e-3
+TOLERANCE = 2e-3
 METHODS = {
     "full": [],
     "full, checkpoints": ["--gradient-checkpointing"],
@@ -159,16 +159,16 @@ class Bench:
             slug = "".join(c if c.isalnum() else "-" for c in name)
             try:
                 started = time.monotonic()
-                self.train(f"{slug}-cpu", "cpu", UPDATES, flags)
+                self.train(f"{slug}-cpu", "cpu", self.a.updates, flags)
                 between = time.monotonic()
-                self.train(f"{slug}-gpu", self.a.device, UPDATES, flags)
+                self.train(f"{slug}-gpu", self.a.device, self.a.updates, flags)
                 ended = time.monotonic()
                 cpu, gpu = self.losses(f"{slug}-cpu"), self.losses(f"{slug}-gpu")
                 first = max(abs(g / c - 1) for g, c in zip(gpu[0], cpu[0]))
                 worst = max(abs(g[0] / c[0] - 1) for g, c in zip(gpu, cpu))
                 far = 2e-2 if "bf16" in flags else TOLERANCE
-                ok = len(cpu) == len(gpu) == UPDATES and worst < far and first < far
-                self.row(name, f"loss and norm of update 1 off by {first:.1e}, losses of {UPDATES} by {worst:.1e}"
+                ok = len(cpu) == len(gpu) == self.a.updates and worst < far and first < far
+                self.row(name, f"loss and norm of update 1 off by {first:.1e}, losses of {self.a.updates} by {worst:.1e}"
                                f"  (cpu {between - started:.1f} s, {self.a.device} {ended - between:.1f} s)", ok)
             except Failure as e:
                 self.row(name, str(e)[:200], False)
@@ -259,7 +259,7 @@ class Bench:
                 tags = ["LONG" if len(t) > 2 else "SHORT" for t in tokens]
                 f.write(json.dumps({"lang": ["aa", "bb"][i % 2], "tokens": tokens, "tags": tags}) + "\n")
         self.isogloss("train", "-m", "model", "--tag", "tags.jsonl", "--batch-tokens", 512, "--lr", 1e-3, "--max-steps",
-                      UPDATES, "--save-every", 10**6, "-o", "tagger", "--device", "cpu")
+                      30, "--save-every", 10**6, "-o", "tagger", "--device", "cpu")
         out = [self.isogloss("tag", "-m", "tagger", "--device", device, "tags.jsonl").stdout.splitlines()
                for device in ("cpu", self.a.device)]
         same = sum(x == y for x, y in zip(*out)) / max(1, len(out[0]))
@@ -357,12 +357,14 @@ def main():
     ap.add_argument("binary", type=lambda p: pathlib.Path(p).resolve())
     ap.add_argument("--device", default="cuda:0")
     ap.add_argument("--minutes", type=float, default=9)
+    ap.add_argument("--pairs", type=int, default=3000, help="of text (3000)")
+    ap.add_argument("--updates", type=int, default=30, help="for each method (30)")
     ap.add_argument("--quick", action="store_true", help="parity alone")
     a = ap.parse_args()
     find_libraries()
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         bench = Bench(a, pathlib.Path(folder))
-        text(bench.folder / "train.jsonl", 3000)
+        text(bench.folder / "train.jsonl", a.pairs)
         bench.isogloss("init", "-o", "model", "--preset", "tiny", "--vocab-size", 300, "train.jsonl")
         bench.isogloss("profile-neurons", "-m", "model", "-o", "stats.safetensors", "train.jsonl")
         bench.isogloss("build-masks", "--k", 90, "-o", "masks.safetensors", "stats.safetensors")

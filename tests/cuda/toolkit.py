@@ -31,13 +31,15 @@ LIBRARIES = {
     "cublas": (["libcublas.so.{major}"], "cublas", 1),
     "cublasLt": (["libcublasLt.so.{major}"], "cublaslt", 1),
     "curand": (["libcurand.so.10"], "curand", 101),
+    "nccl": (["libnccl.so.2"], "nccl", 2),
     "nvrtc": (["libnvrtc.so.{major}"], "nvrtc", 11),
 }
 
 # Functions that return no code: they give a text through their second argument, or return it.
 ABSENT = {"cuGetErrorName": "missing_text", "cuGetErrorString": "missing_text", "nvrtcGetErrorString": "missing_name",
           "cublasGetStatusName": "missing_name", "cublasGetStatusString": "missing_name",
-          "cublasLtGetStatusName": "missing_name", "cublasLtGetStatusString": "missing_name"}
+          "cublasLtGetStatusName": "missing_name", "cublasLtGetStatusString": "missing_name",
+          "ncclGetErrorString": "missing_name", "ncclGetLastError": "missing_name"}
 
 # One jump by function; `slot` is its pointer, which at first leads to `first`.
 X86_64 = r"""

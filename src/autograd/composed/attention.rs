@@ -66,7 +66,15 @@ struct Layout {
 /// The layouts of one pass. Sentences are told apart by where their offsets lie, which are kept alive for
 /// it.
 #[derive(Clone, Default)]
-pub(in crate::autograd) struct Layouts(Rc<RefCell<Vec<Known>>>);
+pub(in crate::autograd) struct Layouts {
+    padded: Rc<RefCell<Vec<Known>>>,
+    #[cfg(feature = "cuda")]
+    offsets: Rc<RefCell<Vec<OnGpu>>>,
+}
+
+/// Offsets, and the same on a GPU.
+#[cfg(feature = "cuda")]
+type OnGpu = (Arc<[usize]>, crate::kernels::cuda::Offsets);
 
 /// A layout and what it is for.
 struct Known {
@@ -77,19 +85,35 @@ struct Known {
 }
 
 impl Layouts {
+    /// Offsets on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(in crate::autograd) fn offsets(
+        &self,
+        offsets: &Arc<[usize]>,
+        device: &Device,
+    ) -> Result<crate::kernels::cuda::Offsets> {
+        let mut known = self.offsets.borrow_mut();
+        if let Some((_, found)) = known.iter().find(|(k, _)| Arc::ptr_eq(k, offsets)) {
+            return Ok(found.clone());
+        }
+        let new = crate::kernels::cuda::Offsets::new(offsets, device)?;
+        known.push((Arc::clone(offsets), new.clone()));
+        Ok(new)
+    }
+
     fn of(&self, spec: &AttentionSpec, device: &Device) -> Result<Rc<Layout>> {
         let is_it = |known: &&Known| {
             Arc::ptr_eq(&known.q_offsets, &spec.q_offsets)
                 && Arc::ptr_eq(&known.k_offsets, &spec.k_offsets)
                 && known.causal == spec.causal
         };
-        if let Some(known) = self.0.borrow().iter().find(is_it) {
+        if let Some(known) = self.padded.borrow().iter().find(is_it) {
             return Ok(Rc::clone(&known.layout));
         }
         let (q, k) = (Padded::new(&spec.q_offsets, device)?, Padded::new(&spec.k_offsets, device)?);
         let hidden = hidden(spec, &q, &k, device)?;
         let layout = Rc::new(Layout { q, k, hidden });
-        self.0.borrow_mut().push(Known {
+        self.padded.borrow_mut().push(Known {
             q_offsets: Arc::clone(&spec.q_offsets),
             k_offsets: Arc::clone(&spec.k_offsets),
             causal: spec.causal,
@@ -158,6 +182,14 @@ pub(in crate::autograd) fn attention(
     spec: AttentionSpec,
 ) -> Result<Value> {
     let device = q.tensor().device();
+    #[cfg(feature = "cuda")]
+    {
+        let (width, sentences) = (q.tensor().dims2()?.1, spec.q_offsets.len() - 1);
+        let takes = crate::kernels::cuda::Attention::takes(spec.heads, width, sentences);
+        if device.is_cuda() && takes {
+            return super::super::cuda::attention(tape, q, k, v, &spec);
+        }
+    }
     let layout = tape.layouts().of(&spec, device)?;
     let (q_rows, k_rows) = (&layout.q, &layout.k);
     let (qh, kh, vh) = (

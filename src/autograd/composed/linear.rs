@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use super::super::low_rank::{LowRank, sources};
 use super::super::tape::{Source, Tape, Value};
-use super::{is_positive, product, product_t, thinned};
+use super::{column_sums, in_front_of_relu, product, product_t, thinned, with_bias};
 use crate::error::Result;
 use crate::kernels::dropout::Dropout;
 
@@ -16,13 +16,8 @@ pub(in crate::autograd) fn linear(
     relu: bool,
 ) -> Result<Value> {
     let narrow = tape.is_in_bf16();
-    let mut y = product_t(x.tensor(), w.tensor(), narrow)?;
-    if let Some(b) = b {
-        y = y.broadcast_add(b.tensor())?;
-    }
-    if relu {
-        y = y.relu()?;
-    }
+    let y = product_t(x.tensor(), w.tensor(), narrow)?;
+    let y = with_bias(y, b.map(Value::tensor), relu)?;
     let (to_x, to_w) = (x.source(), w.source());
     let to_b = b.map_or(Source::Constant, Value::source);
     let kept = relu.then(|| y.clone());
@@ -31,7 +26,7 @@ pub(in crate::autograd) fn linear(
         let w = w.tensor().clone();
         Box::new(move |incoming, back| {
             let dy = behind_relu(incoming.into_shared(), kept)?;
-            back.give(to_b, || Ok(dy.sum(0)?))?;
+            back.give(to_b, || column_sums(&dy))?;
             if let Some(x) = x {
                 back.give(to_w, || product(&dy.t()?, &x, narrow))?;
             }
@@ -43,7 +38,7 @@ pub(in crate::autograd) fn linear(
 /// A gradient in front of ReLU, whose result was `y`.
 fn behind_relu(dy: Tensor, y: Option<Tensor>) -> Result<Tensor> {
     Ok(match y {
-        Some(y) => (dy * is_positive(&y)?)?,
+        Some(y) => in_front_of_relu(&dy, &y)?,
         None => dy,
     })
 }
@@ -59,7 +54,8 @@ pub(in crate::autograd) fn low_rank_linear(
 ) -> Result<Value> {
     let out = w.tensor().dims2()?.0;
     let narrow = tape.is_in_bf16();
-    let mut y = product_t(x.tensor(), w.tensor(), narrow)?.broadcast_add(b.tensor())?;
+    let y = product_t(x.tensor(), w.tensor(), narrow)?;
+    let mut y = with_bias(y, Some(b.tensor()), false)?;
     let seen = thinned(x.tensor(), d)?;
     let mut downs = Vec::with_capacity(updates.len());
     for u in updates {
@@ -78,7 +74,7 @@ pub(in crate::autograd) fn low_rank_linear(
         let (to_x, to_w, to_b) = (to[0], to[1], to[2]);
         Box::new(move |incoming, back| {
             let dy = behind_relu(incoming.into_shared(), kept)?;
-            back.give(to_b, || Ok(dy.sum(0)?))?;
+            back.give(to_b, || column_sums(&dy))?;
             back.give(to_w, || product(&dy.t()?, &x, narrow))?;
             let mut through = None;
             for (u, down) in updates.iter().zip(&downs) {

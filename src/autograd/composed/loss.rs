@@ -37,6 +37,10 @@ pub fn cross_entropy(
     of_weight: bool,
 ) -> Result<(LossSums, Option<LossGradients>)> {
     let device = i.hidden.device();
+    #[cfg(feature = "cuda")]
+    if device.is_cuda() {
+        return super::super::cuda::cross_entropy(i, scale, of_weight);
+    }
     let (w, narrow) = (i.weight, i.in_bf16);
     let (vocab, width) = w.dims2()?;
     let bias = i.bias.map(|b| Tensor::from_slice(b, vocab, device)).transpose()?;

@@ -1,10 +1,14 @@
 //! A run of several processes: the first opens the run and writes, the others read what it opened.
 
+use candle_core::Device;
+
 use super::Args;
 use super::resume::{self, Identity};
 use crate::cli::{Context, Launch};
 use crate::error::{Error, Result};
-use crate::training::{self, Ranks, RunDir, RunState, latest_checkpoint, read_state};
+use crate::training::{
+    self, Alone, Meeting, Ranks, RunDir, RunState, latest_checkpoint, read_state,
+};
 
 /// How many ranks share an update: as asked for, or one for each process.
 ///
@@ -28,10 +32,11 @@ pub fn num_ranks(args: &Args, launch: Option<Launch>) -> Result<usize> {
 ///
 /// # Errors
 /// Environment: this program cannot speak to the others.
-pub fn join(launch: Option<Launch>) -> Result<Box<dyn Ranks>> {
-    let Some(l) = launch else { return training::join(1) };
+pub fn join(launch: Option<Launch>, device: &Device) -> Result<Box<dyn Ranks>> {
+    let Some(l) = launch else { return Ok(Box::new(Alone)) };
     let found = format!("`{}` started {} of them", l.launcher, l.size);
-    training::join(l.size).map_err(|e| e.found(found))
+    let meeting = Meeting { rank: l.rank, size: l.size, address: Launch::address() };
+    training::join(device, &meeting).map_err(|e| e.found(found))
 }
 
 /// Whether all processes were given the same.

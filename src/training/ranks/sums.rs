@@ -1,5 +1,7 @@
 //! Gradients summed over ranks, in pieces of a few MiB.
 
+use candle_core::Tensor;
+
 use super::Ranks;
 use crate::autograd::Gradients;
 use crate::error::Result;
@@ -25,6 +27,13 @@ pub fn sum_over(ranks: &mut dyn Ranks, gradients: &mut Gradients) -> Result<()> 
     let somewhere = |slot: usize| {
         all.iter().skip(slot / 64).step_by(mine.len()).any(|w| w >> (slot % 64) & 1 == 1)
     };
+    let gradient = (0..slots).find_map(|s| gradients.get(s));
+    if gradient.is_some_and(|g| !g.device().is_cpu()) {
+        let summed = (0..slots).filter(|s| somewhere(*s)).collect::<Vec<_>>();
+        if sum_on_device(ranks, gradients, &summed)? {
+            return Ok(());
+        }
+    }
     let (mut piece, mut in_piece) = (Vec::with_capacity(PIECE), Vec::new());
     for slot in (0..slots).filter(|s| somewhere(*s)) {
         if gradients.get(slot).is_none() {
@@ -49,6 +58,47 @@ pub fn sum_over(ranks: &mut dyn Ranks, gradients: &mut Gradients) -> Result<()> 
         }
     }
     sum_piece(ranks, gradients, &mut piece, &mut in_piece)
+}
+
+/// Values of a piece that stays on its device: 64 MiB.
+const DEVICE_PIECE: usize = 1 << 24;
+
+/// The same for gradients that lie on a device, where the ranks can sum there; false where they cannot.
+fn sum_on_device(
+    ranks: &mut dyn Ranks,
+    gradients: &mut Gradients,
+    slots: &[usize],
+) -> Result<bool> {
+    let mut rest = slots;
+    while !rest.is_empty() {
+        let (mut taken, mut len) = (0, 0);
+        while taken < rest.len() && (taken == 0 || len < DEVICE_PIECE) {
+            len += gradients.buffer(rest[taken]).elem_count();
+            taken += 1;
+        }
+        let (own, others) = rest.split_at(taken);
+        let flat = own
+            .iter()
+            .map(|&slot| {
+                let missing = gradients.get(slot).is_none();
+                let t = gradients.buffer(slot).flatten_all()?;
+                // The one number that changes nothing it is added to, zero's sign included.
+                Ok(if missing { Tensor::full(-0f32, t.dims(), t.device())? } else { t })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let Some(sum) = ranks.sum_on_device(&Tensor::cat(&flat, 0)?)? else {
+            return Ok(false);
+        };
+        let mut at = 0;
+        for &slot in own {
+            let dims = gradients.buffer(slot).dims().to_vec();
+            let n = dims.iter().product();
+            gradients.replace(slot, sum.narrow(0, at, n)?.reshape(dims)?);
+            at += n;
+        }
+        rest = others;
+    }
+    Ok(true)
 }
 
 /// Sums a piece and puts it back into its slots.

@@ -112,7 +112,7 @@ int cuMemsetD8Async(Address at, unsigned char value, size_t n, void *s) {
 }
 int cuMemsetD8_v2(Address at, unsigned char value, size_t n) { return cuMemsetD8Async(at, value, n, NULL); }
 
-/* Devices, contexts, streams, events: one device, everything done when asked for. */
+/* Devices, contexts, streams, events: everything is done when asked for. */
 static __thread void *current;
 static int context_object;
 static void told(int signal, siginfo_t *info, void *at) {
@@ -137,8 +137,12 @@ int cuInit(unsigned flags) {
   return OK;
 }
 int cuDriverGetVersion(int *v) { *v = 13000; return OK; }
-int cuDeviceGetCount(int *n) { *n = 1; return OK; }
-int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal == 0 ? OK : 101; }
+static int devices(void) {
+  const char *set = getenv("EMULATED_DEVICES");
+  return set ? atoi(set) : 1;
+}
+int cuDeviceGetCount(int *n) { *n = devices(); return OK; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return ordinal >= 0 && ordinal < devices() ? OK : 101; }
 int cuDeviceGetName(char *name, int n, int device) { (void)device; snprintf(name, n, "emulated GPU"); return OK; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
   (void)device;
@@ -271,6 +275,8 @@ typedef struct {
 static Fiber fibers[MOST];
 static uint8_t *stacks;
 static unsigned live, at;
+/* Lanes of each warp that wait for others of it. */
+static uint32_t arrived[MOST / 32];
 static void *scheduler;
 static Function *function;
 static void **arguments;
@@ -297,18 +303,24 @@ static void barrier(Thread *t) { (void)t; wait_as(AT_BARRIER); }
 /* Returns when all lanes of `mask` have come with a value; in which of the two places those lie. */
 static unsigned meet(Thread *t, uint32_t value, uint32_t mask) {
   Fiber *f = (Fiber *)t;
-  if (!(mask >> t->lane & 1)) die("a lane waits for a meeting it is not asked to", function->name);
-  unsigned place = f->met++ & 1, first = t->warp * 32;
+  unsigned first = t->warp * 32, lanes = live - first < 32 ? live - first : 32;
+  uint32_t here = lanes == 32 ? ~0u : (1u << lanes) - 1, bit = 1u << t->lane;
+  if (!(mask & bit)) die("a lane waits for a meeting it is not asked to", function->name);
+  unsigned place = f->met++ & 1;
   f->value[place] = value;
   f->mask = mask;
-  f->state = IN_WARP;
-  for (unsigned i = first; i < first + 32 && i < live; i++)
-    if ((mask >> (i - first) & 1) && !(fibers[i].state == IN_WARP && fibers[i].mask == mask && fibers[i].met == f->met)) {
-      wait_as(IN_WARP);
-      return place;
+  arrived[t->warp] |= bit;
+  mask &= here;
+  if ((arrived[t->warp] & mask) != mask) {
+    wait_as(IN_WARP);
+    return place;
+  }
+  for (unsigned i = 0; i < lanes; i++)
+    if (mask >> i & 1) {
+      if (fibers[first + i].mask != f->mask || fibers[first + i].met != f->met) die("lanes meet that ask for others", function->name);
+      fibers[first + i].state = READY;
     }
-  for (unsigned i = first; i < first + 32 && i < live; i++)
-    if (mask >> (i - first) & 1) fibers[i].state = READY;
+  arrived[t->warp] &= ~mask;
   return place;
 }
 static uint32_t shuffle(Thread *t, int kind, uint32_t value, uint32_t by, uint32_t c, uint32_t mask, int *inside) {
@@ -341,6 +353,7 @@ static void run_block_of_fibers(void) {
     stacks = mmap(NULL, (size_t)MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stacks == MAP_FAILED) die("no memory for stacks", "");
   }
+  memset(arrived, 0, sizeof arrived);
   for (unsigned i = 0; i < live; i++) {
     void **top = (void **)(stacks + (size_t)(i + 1) * STACK) - 8;
     memset(top, 0, 64);

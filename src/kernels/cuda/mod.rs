@@ -1,0 +1,22 @@
+//! Kernels of NVIDIA GPUs, beside those of the CPU of the same names: what the tensor library would need many
+//! launches and passes over memory for. Their source is CUDA C in this folder, built to PTX by build.rs.
+//!
+//! Sums do not depend on the GPU: blocks of rows are of fixed size, and nothing is added atomically.
+
+mod adam;
+mod attention;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod launch;
+mod linear;
+mod norm;
+
+pub use adam::{Part, norm_of, update};
+pub use attention::{Attention, Offsets};
+pub use cross_entropy::Losses;
+pub use dropout::{attention_factors, dropout, residual};
+pub use embedding::{Rows, add_rows, embed};
+pub use launch::address_of;
+pub use linear::{bias, column_sums, product_of_bf16, relu_backward};
+pub use norm::{layer_norm, layer_norm_backward};
