@@ -12,7 +12,7 @@ SHARE   := $(DESTDIR)$(PREFIX)/share
 .DEFAULT_GOAL := help
 comma := ,
 FUZZ_SECONDS ?= 600
-.PHONY: help build demo test check fuzz bench peers cuda cudacheck docs generate install uninstall clean
+.PHONY: help build demo test check fuzz bench peers cuda cudacheck cudaemulated docs generate install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -72,6 +72,13 @@ cudacheck: ## types and lints of what `make cuda` builds, without a compiler for
 	$(PYTHON) tests/cuda/toolkit.py $(TARGET)/cuda/none/toolkit --nvcc none
 	$(call cuda_env,$(abspath $(TARGET))/cuda/none/toolkit) $(CARGO) clippy --features cuda --locked \
 	  --target-dir $(TARGET)/cuda/none/build -- -D warnings
+
+cudaemulated: cuda ## kernels and commands of `make cuda` on a machine without a GPU, by the emulated driver of tests/cuda/emulator
+	$(PYTHON) -B tests/cuda/emulator/make.py $(CUDA)/emulator
+	$(call cuda_env,$(CUDA)/toolkit) LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels \
+	  $(CARGO) test --release --locked --features cuda --target-dir $(CUDA)/build --lib -- autograd training stepping
+	LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels EMULATED_DEVICES=2 \
+	  $(PYTHON) -B tests/cuda/gpu.py $(TARGET)/cuda/isogloss --quick --minutes 60 --pairs 400 --updates 12
 
 docs: ## the library's documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked

@@ -8,7 +8,7 @@ use super::composed::indices;
 use super::gradients::Incoming;
 use super::ops::AttentionSpec;
 use super::tape::{Source, Tape, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::cross_entropy::block_rows;
 use crate::kernels::cuda::{self, Attention, Losses, Rows};
 use crate::kernels::dropout::Dropout;
@@ -90,8 +90,11 @@ pub(super) fn attention(
         queries: layouts.offsets(&spec.q_offsets, device)?,
         keys: layouts.offsets(&spec.k_offsets, device)?,
     };
-    let (out, lse) = call.forward(q.tensor(), k.tensor(), v.tensor())?;
+    let (out, lse) = call.forward(q.tensor(), k.tensor(), v.tensor(), spec.k_rows.as_ref())?;
     let to = [q.source(), k.source(), v.source()];
+    if spec.k_rows.is_some() && to != [Source::Constant; 3] {
+        return Err(Error::bug("gradients of keys in a pool"));
+    }
     Ok(tape.push(out.clone(), &to, || {
         let held = [q, k, v].map(|x| x.tensor().clone());
         Box::new(move |incoming, back| {

@@ -33,6 +33,9 @@ pub struct AttentionSpec {
     /// Whether a query sees no key behind it: [`attention::seen_by`] says which those are.
     pub causal: bool,
     pub dropout: Dropout,
+    /// Rows of `k` and `v` that are keys, on their device, where these are not all of them in their order.
+    /// Not to be trained.
+    pub k_rows: Option<Tensor>,
 }
 
 impl AttentionSpec {
@@ -261,6 +264,9 @@ impl Tape {
     pub fn attention(&self, q: &Value, k: &Value, v: &Value, spec: AttentionSpec) -> Result<Value> {
         if !self.has_kernels(q) {
             return composed::attention(self, q, k, v, spec);
+        }
+        if spec.k_rows.is_some() {
+            return Err(Error::bug("keys in a pool for kernels that read them in a row"));
         }
         let (rows, width) = rows_width(q.tensor())?;
         let (k_rows, _) = rows_width(k.tensor())?;

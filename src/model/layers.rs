@@ -150,6 +150,10 @@ pub(super) struct StepMemory<'a> {
     pub groups: &'a Arc<[usize]>,
 }
 
+/// What the self-attention of a step sees: what writes keys and values of its rows to a pool and gives the
+/// whole, where hypotheses begin among the rows that they see, and which rows of the pool those are.
+pub(super) type Own<'a, F> = (F, &'a Arc<[usize]>, &'a Tensor);
+
 /// Encoder states with the offsets of their sentences.
 pub(super) type Memory = (Value, Arc<[usize]>);
 
@@ -184,7 +188,7 @@ impl Attention {
         let (from, k_offsets) = memory.unwrap_or((&h, pass.offsets));
         let q = self.q_proj.forward(pass, &h, parts, false)?;
         let kv = self.keys_values(pass, from, parts)?;
-        self.attend(pass, x, &q, (&kv, k_offsets), causal, parts)
+        self.attend(pass, x, &q, (&kv, k_offsets, None), causal, parts)
     }
 
     fn keys_values(&self, pass: &Pass<'_>, from: &Value, parts: &LayerParts) -> Result<[Value; 2]> {
@@ -200,7 +204,7 @@ impl Attention {
         pass: &Pass<'_>,
         x: &Value,
         q: &Value,
-        ([k, v], k_offsets): (&[Value; 2], &Arc<[usize]>),
+        ([k, v], k_offsets, k_rows): (&[Value; 2], &Arc<[usize]>, Option<&Tensor>),
         causal: bool,
         parts: &LayerParts,
     ) -> Result<Value> {
@@ -210,6 +214,7 @@ impl Attention {
             k_offsets: k_offsets.clone(),
             causal,
             dropout: pass.noise.dropout(pass.config.attention_dropout),
+            k_rows: k_rows.cloned(),
         };
         let a = pass.tape.attention(q, k, v, spec)?;
         let o = self.out_proj.forward(pass, &a, parts, false)?;
@@ -397,7 +402,7 @@ impl Layer {
         &self,
         pass: &Pass<'_>,
         x: &Value,
-        (own, own_offsets): (impl FnOnce([Value; 2]) -> Result<[Value; 2]>, &Arc<[usize]>),
+        (own, own_offsets, own_rows): Own<'_, impl FnOnce([Value; 2]) -> Result<[Value; 2]>>,
         memory: &StepMemory<'_>,
         parts: &LayerParts,
     ) -> Result<Value> {
@@ -405,12 +410,12 @@ impl Layer {
         let h = attn.norm.forward(pass.tape, x)?;
         let q = attn.q_proj.forward(pass, &h, parts, false)?;
         let kv = own(attn.keys_values(pass, &h, parts)?)?;
-        let x = attn.attend(pass, x, &q, (&kv, own_offsets), true, parts)?;
+        let x = attn.attend(pass, x, &q, (&kv, own_offsets, Some(own_rows)), true, parts)?;
         let cross = self.cross()?;
         let h = cross.norm.forward(pass.tape, &x)?;
         let q = cross.q_proj.forward(pass, &h, parts, false)?;
         let grouped = Pass { offsets: memory.groups, ..*pass };
-        let x = cross.attend(&grouped, &x, &q, (memory.kv, memory.offsets), false, parts)?;
+        let x = cross.attend(&grouped, &x, &q, (memory.kv, memory.offsets, None), false, parts)?;
         self.end(pass, &x, parts)
     }
 
@@ -434,7 +439,7 @@ impl Layer {
         let q = attn.q_proj.forward(pass, &h, parts, false)?;
         let kv = attn.keys_values(pass, &keys.of(&h)?, parts)?;
         let causal = self.encoder_attn.is_some();
-        let mut x = attn.attend(pass, x, &q, (&kv, &keys.offsets), causal, parts)?;
+        let mut x = attn.attend(pass, x, &q, (&kv, &keys.offsets, None), causal, parts)?;
         if let Some(cross) = &self.encoder_attn {
             x = cross.forward(pass, &x, memory, false, parts)?;
         }

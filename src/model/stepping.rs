@@ -2,8 +2,8 @@
 //! CPU has [`super::inference`], other devices have this.
 //!
 //! Rows are ragged here too: keys and values of all tokens stand in one pool for each layer, a hypothesis
-//! is a list of rows of it, and a step gathers what its hypotheses see. So beams are put in another order
-//! without a value being moved.
+//! is a list of rows of it, which attention reads. So beams are put in another order without a value being
+//! moved.
 
 mod candidates;
 mod pool;
@@ -247,11 +247,11 @@ impl<'m> Stepper<'m> {
         for (l, (layer, parts)) in model.decoder.iter().zip(&weights.parts.decoder).enumerate() {
             let own = |kv: [Value; 2]| {
                 self.histories.write(l, first, &kv)?;
-                self.histories.read(l, &seen)
+                Ok(self.histories.all(l))
             };
             let (kv, offsets) = (&memory.layers[l], &memory.offsets);
             let source = StepMemory { kv, offsets, groups: &groups };
-            x = layer.step(&pass, &x, (own, &seen_offsets), &source, parts)?;
+            x = layer.step(&pass, &x, (own, &seen_offsets, &seen), &source, parts)?;
         }
         let chosen: Vec<u32> = outputs.iter().map(|&o| o as u32).collect();
         let x = x.tensor().index_select(&self.histories.rows(&chosen)?, 0)?;

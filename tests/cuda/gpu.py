@@ -5,7 +5,8 @@
 
 Builds nothing. Makes its own text and models, trains each method with the same seed on the CPU and on the
 GPU and compares the losses update by update (f32, no TF32; those of --dtype bf16 within 2 %), translates with
-what was trained on both (greedy, beam 5, given targets), counts neurons and tags on both, then measures training
+what was trained on both (greedy, beam 5, given targets), counts neurons and tags on both, trains with two
+processes where there are two GPUs, then measures training
 and translation in tokens a second on shapes A (d 256), B (d 512) and Transformer-big (d 1024), beside PyTorch and
 transformers in bf16 where python3 has them (eager and compiled), and what share of the chip's own matrix products
 that is. Exits with 1 when a check fails. Whatever does not fit into --minutes is named as left out. With
@@ -185,6 +186,39 @@ class Bench:
         self.train("over", "cpu", 5, [])
         self.train("over", self.a.device, 10, [])
         self.row("begun on the CPU", f"{len(self.losses('over'))} updates", len(self.losses("over")) == 10)
+
+    def ranks(self):
+        """Two processes with a GPU each, beside one that runs both ranks; then one of them is killed."""
+        name = "two processes"
+        alone = self.isogloss("train", "-m", "model", "--train", "train.jsonl", "--max-steps", 1, "-o", "second", "--device",
+                              "cuda:1", check=False)
+        if alone.returncode != 0:
+            print(f"{'left out':7} {name:34} one GPU", flush=True)
+            return
+        settings = ["train", "-m", "model", "--train", "train.jsonl", "--batch-tokens", "512", "--dropout", "0.1", "--log-every",
+                    "1", "--save-every", "4", "--device", "cuda", "-o"]
+
+        def start(run, updates):
+            places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000)}
+            return [subprocess.Popen([str(self.a.binary), "-q", *settings, run, "--max-steps", str(updates)], cwd=self.folder,
+                                     env={**os.environ, **places, "RANK": str(r), "LOCAL_RANK": str(r)},
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for r in range(2)]
+        self.isogloss(*settings, "in-turn", "--ranks", 2, "--max-steps", 8)
+        ends = [p.communicate(timeout=300)[1] for p in start("together", 8)]
+        a, b = self.losses("in-turn"), self.losses("together") if not any(ends) else ends
+        self.row(name, "the losses of one that runs both, to the bit" if a == b else f"{a} and {b}", a == b)
+        both = start("killed", 10**6)
+        saved = self.folder / "killed" / "latest"
+        until = time.monotonic() + 120
+        while not saved.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        both[1].kill()
+        both[1].wait()
+        said = both[0].communicate(timeout=120)[1].strip().split("\n")[0]
+        at = int(saved.read_text().rsplit("-", 1)[1])
+        done = self.isogloss(*settings, "killed", "--ranks", 2, "--max-steps", at + 2, check=False)
+        self.row("one of two is killed", f"{said}; continued from update {at}",
+                 both[0].returncode not in (0, 101) and said.startswith("error:") and done.returncode == 0)
 
     def memory(self, process):
         """Highest memory of the GPU that one process takes, in MiB; none without nvidia-smi."""
@@ -371,7 +405,7 @@ def main():
         bench.device()
         bench.parity()
         bench.translate()
-        for name, check in {"continued": bench.resume, "profile-neurons": bench.profile, "tag": bench.tag}.items():
+        for name, check in {"continued": bench.resume, "two processes": bench.ranks, "profile-neurons": bench.profile, "tag": bench.tag}.items():
             try:
                 check()
             except Failure as e:

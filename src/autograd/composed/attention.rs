@@ -190,6 +190,16 @@ pub(in crate::autograd) fn attention(
             return super::super::cuda::attention(tape, q, k, v, &spec);
         }
     }
+    let gathered = match &spec.k_rows {
+        None => None,
+        Some(rows) => {
+            let of = |x: &Value| -> Result<Value> {
+                Ok(Value::constant(x.tensor().index_select(rows, 0)?))
+            };
+            Some((of(k)?, of(v)?))
+        }
+    };
+    let (k, v) = gathered.as_ref().map_or((k, v), |(k, v)| (k, v));
     let layout = tape.layouts().of(&spec, device)?;
     let (q_rows, k_rows) = (&layout.q, &layout.k);
     let (qh, kh, vh) = (

@@ -180,6 +180,7 @@ fn attention_over_unequal_sentences() {
                     k_offsets: k.clone(),
                     causal,
                     dropout,
+                    k_rows: None,
                 };
                 let (nq, nk) = (*q.last().unwrap(), *k.last().unwrap());
                 same("attention", &[&[nq, width], &[nk, width], &[nk, width]], |t, v| {

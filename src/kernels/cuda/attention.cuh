@@ -3,7 +3,7 @@
 // each row's sum of exponentials, backward computes the probabilities again. No padding, no atomic sums.
 //
 // q and out are [query tokens, heads * head_dim], k and v [key tokens, heads * head_dim]; sentence s has the rows
-// offsets[s]..offsets[s + 1] of its side. A block has 4 warps for ROWS rows of one sentence and head, each warp
+// offsets[s]..offsets[s + 1] of its side; in decoding, keys are rows of a pool that `k_places` names. A block has 4 warps for ROWS rows of one sentence and head, each warp
 // ROWS / 4; the 32 lanes of a warp hold 32 rows of the other side at a time, or its dimensions, up to 128.
 #pragma once
 #include "dropout.cuh"
@@ -33,13 +33,14 @@ static __device__ __forceinline__ Sentence sentence(const unsigned heads, const 
 static __device__ __forceinline__ unsigned seen_by(const Sentence &a, const unsigned causal, const unsigned i) {
   return causal ? min(i + 1 + (a.tk > a.tq ? a.tk - a.tq : 0), a.tk) : a.tk;
 }
-// `count` rows from `first` on into shared memory, a row every `stride` values; 0 from row `end` on.
+// `count` rows from `first` on into shared memory, a row every `stride` values; 0 from row `end` on. Where there
+// are `places`, they say where each row lies.
 static __device__ __forceinline__ void load(float *to, const unsigned stride, const float *from, const unsigned count,
                                             const unsigned first, const unsigned end, const unsigned dim,
-                                            const size_t width) {
+                                            const size_t width, const unsigned *places = nullptr) {
   for (unsigned at = threadIdx.x; at < count * dim; at += blockDim.x) {
-    const unsigned row = at / dim, d = at % dim;
-    to[row * stride + d] = first + row < end ? from[(first + row) * width + d] : 0.0f;
+    const unsigned row = at / dim, d = at % dim, own = first + row;
+    to[row * stride + d] = own < end ? from[(places ? places[own] : own) * width + d] : 0.0f;
   }
 }
 static __device__ __forceinline__ float dot(const float *a, const float *b, const unsigned dim) {
@@ -64,7 +65,8 @@ static __device__ __forceinline__ void add_rows(float (&acc)[PARTS], const float
 extern "C" __global__ void attention_f32(const unsigned heads, const unsigned dim, const unsigned causal,
                                          const unsigned key, const unsigned keep, const float drop_scale,
                                          const float scale, const unsigned *q_offsets, const unsigned *k_offsets,
-                                         const float *q, const float *k, const float *v, float *out, float *lse) {
+                                         const unsigned *k_places, const float *q, const float *k, const float *v,
+                                         float *out, float *lse) {
   extern __shared__ float memory[];
   const Sentence a = sentence(heads, q_offsets, k_offsets);
   const unsigned first = blockIdx.x * ROWS, warp = threadIdx.x / 32, lane = threadIdx.x % 32, stride = dim + 1;
@@ -72,8 +74,14 @@ extern "C" __global__ void attention_f32(const unsigned heads, const unsigned di
   const size_t width = (size_t)heads * dim, at = (size_t)blockIdx.y * dim;
   float *ks = memory, *vs = ks + TILE * stride, *qs = vs + TILE * stride;
   q += a.q0 * width + at;
-  k += a.k0 * width + at;
-  v += a.k0 * width + at;
+  k += at;
+  v += at;
+  if (k_places) {
+    k_places += a.k0;
+  } else {
+    k += a.k0 * width;
+    v += a.k0 * width;
+  }
   load(qs, stride, q, ROWS, first, a.tq, dim, width);
   float most[OWN], sum[OWN], acc[OWN][PARTS];
 #pragma unroll
@@ -86,8 +94,8 @@ extern "C" __global__ void attention_f32(const unsigned heads, const unsigned di
   const unsigned end = seen_by(a, causal, min(first + ROWS, a.tq) - 1);
   for (unsigned base = 0; base < end; base += TILE) {
     __syncthreads();
-    load(ks, stride, k, TILE, base, a.tk, dim, width);
-    load(vs, stride, v, TILE, base, a.tk, dim, width);
+    load(ks, stride, k, TILE, base, a.tk, dim, width, k_places);
+    load(vs, stride, v, TILE, base, a.tk, dim, width, k_places);
     __syncthreads();
 #pragma unroll
     for (unsigned r = 0; r < OWN; r++) {

@@ -68,24 +68,41 @@ impl Attention {
     fn shared(&self, own: usize) -> usize {
         4 * (2 * TILE + own * ROWS) * (self.dim() + 1)
     }
-    fn check(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<()> {
+    fn check(&self, q: &Tensor, k: &Tensor, v: &Tensor, places: Option<&Tensor>) -> Result<()> {
         let is = |t: &Tensor, rows: usize| t.elem_count() == rows * self.width;
-        if is(q, self.queries.rows) && is(k, self.keys.rows) && is(v, self.keys.rows) {
+        // Rows that are named lie wherever they do.
+        let named =
+            places.is_some_and(|p| p.elem_count() == self.keys.rows && k.dims() == v.dims());
+        let all = is(k, self.keys.rows) && is(v, self.keys.rows);
+        if is(q, self.queries.rows) && (named || places.is_none() && all) {
             return Ok(());
         }
         Err(Error::bug(format!("attention of {:?}, {:?} and {:?}", q.dims(), k.dims(), v.dims())))
     }
 
     /// The result, of the shape of `q`, and what the backward pass needs of it beside: the logarithm of each
-    /// row's sum of exponentials, `[queries, heads]`.
-    pub fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// row's sum of exponentials, `[queries, heads]`. `places` are the rows of `k` and `v` that are keys, where
+    /// these are not all.
+    pub fn forward(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        places: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
         let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
-        self.check(&q, &k, &v)?;
+        self.check(&q, &k, &v, places)?;
         let out = unwritten(q.shape(), DType::F32, &q)?;
         let lse = unwritten((self.queries.rows, self.heads), DType::F32, &q)?;
-        let call = self.call("attention_f32", &q)?.values(&q)?.values(&k)?.values(&v)?;
+        let call = self.call("attention_f32", &q)?;
+        let call = match places {
+            Some(places) => call.values(places)?,
+            None => call.no_values(),
+        };
+        let call = call.values(&q)?.values(&k)?.values(&v)?;
         let call = call.values(&out)?.values(&lse)?;
-        // SAFETY: the arguments are the kernel's; tensors have the rows that the offsets end at.
+        // SAFETY: the arguments are the kernel's; tensors have the rows that the offsets end at, or those that
+        // the places name, as whoever named them says.
         unsafe { call.launch(self.blocks(self.queries.longest), (THREADS, 1), self.shared(1))? };
         Ok((out, lse))
     }
@@ -99,8 +116,8 @@ impl Attention {
     ) -> Result<[Tensor; 3]> {
         let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
         let d_out = d_out.contiguous()?;
-        self.check(&q, &k, &v)?;
-        self.check(&d_out, &k, &v)?;
+        self.check(&q, &k, &v, None)?;
+        self.check(&d_out, &k, &v, None)?;
         let dq = unwritten(q.shape(), DType::F32, &q)?;
         let (dk, dv) =
             (unwritten(k.shape(), DType::F32, &q)?, unwritten(v.shape(), DType::F32, &q)?);

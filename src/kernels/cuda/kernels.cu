@@ -11,3 +11,4 @@
 #include "embedding.cuh"
 #include "layer_norm.cuh"
 #include "linear.cuh"
+#include "search.cuh"

@@ -11,6 +11,7 @@ mod embedding;
 mod launch;
 mod linear;
 mod norm;
+mod search;
 
 pub use adam::{Part, norm_of, update};
 pub use attention::{Attention, Offsets};
@@ -20,3 +21,4 @@ pub use embedding::{Rows, add_rows, embed};
 pub use launch::address_of;
 pub use linear::{bias, column_sums, product_of_bf16, relu_backward};
 pub use norm::{layer_norm, layer_norm_backward};
+pub use search::{best_of_rows, finds_best};

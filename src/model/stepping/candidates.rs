@@ -4,6 +4,8 @@ use candle_core::{D, Tensor};
 
 use crate::autograd::{Tape, Value, composed};
 use crate::error::Result;
+#[cfg(feature = "cuda")]
+use crate::kernels::cuda;
 use crate::kernels::infer::vocab::{Candidate, Normalizer};
 
 /// Logits of a block. They, two arrays made of them and a padded copy stand at once: 512 MiB.
@@ -55,6 +57,17 @@ impl Candidates {
     /// Of logits `[rows, columns]`.
     fn add(&mut self, logits: &Tensor, ids: Option<&[u32]>, best: usize) -> Result<()> {
         let (rows, columns) = logits.dims2()?;
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() && cuda::finds_best(columns) {
+            for row in cuda::best_of_rows(logits, best)?.to_vec2::<f32>()? {
+                let (values, columns) = row[2..].split_at(best);
+                let norm = Normalizer { max: row[0], log_sum: row[1].ln() };
+                let found = values.iter().zip(columns);
+                let found = found.map(|(&logit, c)| Candidate { logit, id: c.to_bits() });
+                self.keep(norm, found.collect(), ids);
+            }
+            return Ok(());
+        }
         let most = logits.max_keepdim(1)?;
         let sums = logits.broadcast_sub(&most)?.exp()?.sum_keepdim(1)?;
         let chunks = columns.div_ceil(CHUNK);
@@ -82,12 +95,6 @@ impl Candidates {
         let values = padded.index_select(&at, 0)?.to_vec2::<f32>()?;
         for ((own, values), known) in chosen.iter().zip(values.chunks(kept.max(1))).zip(&known) {
             let norm = Normalizer { max: known[0], log_sum: known[1].ln() };
-            self.norms.push(norm);
-            if !norm.is_finite() {
-                // Values that are not numbers have no order.
-                self.best.push(Vec::new());
-                continue;
-            }
             let all = own.iter().zip(values).flat_map(|(chunk, values)| {
                 let first = *chunk * CHUNK as u32;
                 values.iter().zip(first..).map(|(&logit, id)| Candidate { logit, id })
@@ -95,12 +102,22 @@ impl Candidates {
             let mut all: Vec<Candidate> = all.filter(|c| (c.id as usize) < columns).collect();
             all.sort_unstable_by(Candidate::rank);
             all.truncate(best);
-            if let Some(ids) = ids {
-                all.iter_mut().for_each(|c| c.id = ids[c.id as usize]);
-            }
-            self.best.push(all);
+            self.keep(norm, all, ids);
         }
         Ok(())
+    }
+
+    /// The best columns of a row, as tokens.
+    fn keep(&mut self, norm: Normalizer, mut best: Vec<Candidate>, ids: Option<&[u32]>) {
+        self.norms.push(norm);
+        if !norm.is_finite() {
+            // Values that are not numbers have no order.
+            best.clear();
+        }
+        if let Some(ids) = ids {
+            best.iter_mut().for_each(|c| c.id = ids[c.id as usize]);
+        }
+        self.best.push(best);
     }
 }
 
@@ -133,10 +150,15 @@ mod tests {
             let rows = 3;
             let z: Vec<f32> = (0..rows * columns).map(value).collect();
             let logits = Tensor::from_slice(&z, (rows, columns), &Device::Cpu).unwrap();
+            #[cfg(feature = "cuda")]
+            let on_gpu = Device::new_cuda(0).ok().map(|gpu| logits.to_device(&gpu).unwrap());
+            #[cfg(not(feature = "cuda"))]
+            let on_gpu = None;
             let ids: Vec<u32> = (0..columns as u32).map(|i| 3 * i + 1).collect();
-            for ids in [None, Some(&*ids)] {
+            let all = [Some(&logits), on_gpu.as_ref()].into_iter().flatten();
+            for (logits, ids) in all.flat_map(|l| [(l, None), (l, Some(&*ids))]) {
                 let mut found = Candidates::default();
-                found.add(&logits, ids, best.min(columns)).unwrap();
+                found.add(logits, ids, best.min(columns)).unwrap();
                 for (r, z) in z.chunks(columns).enumerate() {
                     let mut order: Vec<u32> = (0..columns as u32).collect();
                     order.sort_by(|&a, &b| z[b as usize].total_cmp(&z[a as usize]).then(a.cmp(&b)));

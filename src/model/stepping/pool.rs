@@ -91,6 +91,11 @@ impl Pool {
         Ok(Tensor::from_slice(rows, rows.len(), &self.device)?)
     }
 
+    /// Keys and values of all rows.
+    pub fn all(&self, layer: usize) -> [Value; 2] {
+        self.layers[layer].clone().map(Value::constant)
+    }
+
     /// Keys and values of the rows named.
     pub fn read(&self, layer: usize, rows: &Tensor) -> Result<[Value; 2]> {
         let [k, v] = &self.layers[layer];
