@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Environment,
     /// Stopped by SIGINT (2) or SIGTERM (15).
     Stopped(i32),
+    /// A process that this one works with has ended.
+    Parted,
     /// The reader of our standard output went away: a normal end.
     BrokenPipe,
     /// A fault of this program.
@@ -36,7 +38,7 @@ impl ErrorKind {
             Self::Usage => ExitCode::Usage,
             Self::Data => ExitCode::Data,
             Self::Artifact => ExitCode::Artifact,
-            Self::Environment => ExitCode::Environment,
+            Self::Environment | Self::Parted => ExitCode::Environment,
             Self::Stopped(2) => ExitCode::Interrupted,
             Self::Stopped(_) => ExitCode::Terminated,
             Self::BrokenPipe => ExitCode::Ok,
@@ -50,7 +52,7 @@ impl ErrorKind {
             Self::Usage => "usage",
             Self::Data => "data",
             Self::Artifact => "artifact",
-            Self::Environment => "environment",
+            Self::Environment | Self::Parted => "environment",
             Self::Stopped(_) => "stopped",
             Self::BrokenPipe => "broken_pipe",
             Self::Bug => "bug",

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::composed::indices;
+use super::composed::{CrossEntropy, LossGradients, indices, product, product_t};
 use super::gradients::Incoming;
 use super::ops::AttentionSpec;
 use super::tape::{Source, Tape, Value};
 use crate::error::{Error, Result};
-use crate::kernels::cross_entropy::block_rows;
+use crate::kernels::cross_entropy::LossSums;
 use crate::kernels::cuda::{self, Attention, Losses, Rows};
 use crate::kernels::dropout::Dropout;
 
-use super::composed::{CrossEntropy, LossGradients, product, product_t};
-use crate::kernels::cross_entropy::LossSums;
+/// Logits that stand at once: 512 MiB, so that products are large; and of how many rows at least.
+const BLOCK: usize = 1 << 27;
+const MIN_ROWS: usize = 128;
 
 /// Whether a value lies where these kernels are.
 pub(super) fn has(x: &Tensor) -> bool {
@@ -115,15 +116,17 @@ pub(super) fn cross_entropy(
     of_weight: bool,
 ) -> Result<(LossSums, Option<LossGradients>)> {
     let device = i.hidden.device();
-    let (w, narrow) = (i.weight, i.in_bf16);
-    let vocab = w.dims2()?.0;
+    let narrow = i.in_bf16;
+    let vocab = i.weight.dims2()?.0;
+    // Rounded once for all blocks.
+    let w = if narrow { &i.weight.to_dtype(DType::BF16)? } else { i.weight };
     let bias = i.bias.map(|b| Tensor::from_slice(b, vocab, device)).transpose()?;
     let losses = Losses::new(vocab, i.smoothing, bias, i.hidden)?;
     let labels = indices(i.labels, device)?;
     let ones = vec![1f32; if i.weights.is_none() { i.labels.len() } else { 0 }];
     let weights = Tensor::from_slice(i.weights.unwrap_or(&ones), i.labels.len(), device)?;
     let (mut dh, mut dw): (Vec<Tensor>, Option<Tensor>) = (Vec::new(), None);
-    let (mut first, rows) = (0, block_rows(vocab));
+    let (mut first, rows) = (0, (BLOCK / vocab.max(1)).max(MIN_ROWS));
     while first < i.labels.len() {
         let n = rows.min(i.labels.len() - first);
         let part = |t: &Tensor| t.narrow(0, first, n);

@@ -176,6 +176,10 @@ impl<'a> Backward<'a> {
                 });
                 Ok(())
             }
+            // On a device the first one becomes the buffer, which others may be added to where it lies.
+            Source::Parameter(slot) if !gradient.tensor.device().is_cpu() => {
+                self.parameters.add_tensor(slot, gradient.into_owned()?)
+            }
             Source::Parameter(slot) => self.parameters.add_tensor(slot, gradient.tensor),
         }
     }

@@ -29,7 +29,7 @@ pub fn open(
 ) -> Result<Device> {
     match (choice, computes) {
         (DeviceChoice::Cpu, _) => Ok(Device::Cpu),
-        (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n.unwrap_or(own)),
+        (DeviceChoice::Cuda(n), Computes::OnAny) => cuda(n.unwrap_or_else(|| among_seen(own))),
         (DeviceChoice::Cuda(n), Computes::OnCpu(what)) => {
             let n = n.unwrap_or(own);
             Err(Error::environment(format!("no device `cuda:{n}`: {what} on the CPU only"))
@@ -41,9 +41,9 @@ pub fn open(
             report.note("device: `cpu`");
             Ok(Device::Cpu)
         }
-        (DeviceChoice::Auto, Computes::OnAny) => Ok(match cuda(own) {
+        (DeviceChoice::Auto, Computes::OnAny) => Ok(match cuda(among_seen(own)) {
             Ok(device) => {
-                report.note(format!("device: `cuda:{own}`"));
+                report.note(format!("device: `cuda:{}`", among_seen(own)));
                 device
             }
             Err(why) => {
@@ -53,6 +53,19 @@ pub fn open(
             }
         }),
     }
+}
+
+/// The number of this process's accelerator among those it sees: each may be shown its own alone.
+#[cfg(not(feature = "cuda"))]
+fn among_seen(own: usize) -> usize {
+    own
+}
+#[cfg(feature = "cuda")]
+fn among_seen(own: usize) -> usize {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
+    // As with opening, a library that is broken may panic.
+    let seen = std::panic::catch_unwind(CudaContext::device_count);
+    own % seen.ok().and_then(std::result::Result::ok).map_or(1, |n| n.max(1) as usize)
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -46,6 +46,14 @@ pub const VARIABLES: &[Variable] = &[
     flag("ISOGLOSS_SEED", "seed", "The number every random stream is derived from."),
     flag("ISOGLOSS_THREADS", "threads", "Threads to use; 0 means all."),
     plain("COLUMNS", "Width of the help text when standard output is not a terminal."),
+    plain(
+        "MASTER_ADDR",
+        "Machine of the first of several processes that train on GPUs; else this one.",
+    ),
+    plain(
+        "MASTER_PORT",
+        "Its port, above which it is called by the others; 29500 where nothing is said.",
+    ),
     plain("NO_COLOR", "Any value: no colour, unless --color always is given."),
     plain("RAYON_NUM_THREADS", "Threads to use when --threads and ISOGLOSS_THREADS name none."),
     plain("RUST_BACKTRACE", "1: show where an internal error came from."),

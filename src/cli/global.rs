@@ -191,7 +191,7 @@ impl Context {
     /// number format asked for is not among them.
     pub fn open_device(&self, computes: Computes, available: &[Dtype]) -> Result<()> {
         device::check_dtype(self.dtype_choice, available)?;
-        let own = self.launch.and_then(|l| l.local).unwrap_or(0);
+        let own = self.launch.map_or(0, |l| l.local.unwrap_or(l.rank));
         let device = device::open(self.device_choice, own, computes, &self.report)?;
         self.device.get_or_init(|| device);
         Ok(())

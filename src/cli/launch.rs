@@ -30,7 +30,10 @@ impl Launch {
     /// None where one process was started alone. `variable` reads the environment.
     pub fn find(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let number = |name| variable(name).and_then(|v| v.trim().parse::<usize>().ok());
-        LAUNCHERS.iter().find_map(|&(launcher, rank, size, local)| {
+        // Started by another of them, `torchrun` is what started this process.
+        let inner = variable("TORCHELASTIC_RUN_ID").is_some();
+        let known = LAUNCHERS.iter().filter(|l| !inner || l.0 == "torchrun");
+        known.into_iter().find_map(|&(launcher, rank, size, local)| {
             let (rank, size, local) = (number(rank)?, number(size)?, number(local));
             (size > 1 && rank < size).then_some(Self { rank, size, launcher, local })
         })
@@ -40,6 +43,11 @@ impl Launch {
     /// where a launcher listens itself.
     pub fn address() -> String {
         Self::address_by(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+    }
+    /// What tells this job from others that run on its machines.
+    pub fn job() -> String {
+        let names = ["TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE", "SLURM_JOB_ID", "SLURM_STEP_ID"];
+        names.map(|n| std::env::var(n).unwrap_or_default()).join(" ")
     }
     fn address_by(variable: impl Fn(&str) -> Option<String>) -> String {
         let host = variable("MASTER_ADDR").unwrap_or_else(|| ADDRESS.0.into());
@@ -69,6 +77,10 @@ mod tests {
             known.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_string())
         };
         assert_eq!(Launch::find(local).unwrap().local, Some(1));
+        let outer = [("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "2")];
+        let inner = [("RANK", "5"), ("WORLD_SIZE", "8"), ("TORCHELASTIC_RUN_ID", "x")];
+        assert_eq!(of(&outer), Some((0, 2, "srun")));
+        assert_eq!(of(&[&outer[..], &inner].concat()), Some((5, 8, "torchrun")));
         assert_eq!(of(&[]), None);
         let mpirun = [("OMPI_COMM_WORLD_RANK", "1"), ("OMPI_COMM_WORLD_SIZE", "4")];
         assert_eq!(of(&mpirun), Some((1, 4, "mpirun")));

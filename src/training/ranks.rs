@@ -111,6 +111,10 @@ fn connect(processes: usize) -> Result<Box<dyn Ranks>> {
 
 #[cfg(not(feature = "mpi"))]
 fn connect(_processes: usize) -> Result<Box<dyn Ranks>> {
+    #[cfg(feature = "cuda")]
+    return Err(unreachable("this one computes on the CPU, and was built without MPI")
+        .hint("`--device cuda` takes a GPU for each process, or says why it cannot"));
+    #[cfg(not(feature = "cuda"))]
     Err(unreachable("this program was built without MPI")
         .hint("build it with `cargo build --release --features mpi`"))
 }

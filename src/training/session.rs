@@ -165,7 +165,12 @@ impl Session<'_> {
             }
             let report = match self.trainer.update(&plans) {
                 Ok(r) => r,
-                Err(e) if matches!(e.kind(), ErrorKind::Data | ErrorKind::Stopped(_)) => {
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::Data | ErrorKind::Stopped(_) | ErrorKind::Parted
+                    ) =>
+                {
                     // Parameters are those of before the step; so must the data position be.
                     self.trainer.sampler.restore(&position)?;
                     self.save(&mut p, observer)?;

@@ -208,17 +208,23 @@ class Bench:
         a, b = self.losses("in-turn"), self.losses("together") if not any(ends) else ends
         self.row(name, "the losses of one that runs both, to the bit" if a == b else f"{a} and {b}", a == b)
         both = start("killed", 10**6)
-        saved = self.folder / "killed" / "latest"
-        until = time.monotonic() + 120
-        while not saved.exists() and time.monotonic() < until:
-            time.sleep(0.1)
-        both[1].kill()
-        both[1].wait()
-        said = both[0].communicate(timeout=120)[1].strip().split("\n")[0]
-        at = int(saved.read_text().rsplit("-", 1)[1])
+        try:
+            saved = self.folder / "killed" / "latest"
+            until = time.monotonic() + 120
+            while not saved.exists() and time.monotonic() < until:
+                time.sleep(0.1)
+            both[1].kill()
+            both[1].wait()
+            said = both[0].communicate(timeout=120)[1].strip().split("\n")[0]
+            at = int(saved.read_text().rsplit("-", 1)[1])
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise Failure(f"one of two is killed: {e}")
+        finally:
+            for process in both:
+                process.kill()
         done = self.isogloss(*settings, "killed", "--ranks", 2, "--max-steps", at + 2, check=False)
         self.row("one of two is killed", f"{said}; continued from update {at}",
-                 both[0].returncode not in (0, 101) and said.startswith("error:") and done.returncode == 0)
+                 both[0].returncode == 5 and said.startswith("error:") and done.returncode == 0)
 
     def memory(self, process):
         """Highest memory of the GPU that one process takes, in MiB; none without nvidia-smi."""

@@ -8,7 +8,7 @@ Either way the libraries of a GPU machine are not linked but loaded when first c
 the program names is a jump through a pointer, which `dlopen` and `dlsym` fill. The program thus starts where
 there is no driver, and computes on the CPU there.
 
-`--nvcc none` puts a compiler there that writes empty kernels: enough to check types (`make check-cuda`), and never
+`--nvcc none` puts a compiler there that writes empty kernels: enough to check types (`make cudacheck`), and never
 to be run.
 """
 import argparse

@@ -130,8 +130,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Batches")]
     pub grad_accum: usize,
     /// Ranks that share an update, each with batches of its own: one process runs them in turn, and
-    /// `mpirun -np N` has one process for each, with the same result to the bit [default: as many as
-    /// processes were started]
+    /// `mpirun -np N`, `srun -n N` or `torchrun --nproc-per-node N --no-python` have one process for each, on
+    /// GPUs with one each (`--device cuda`), with the same result to the bit [default: as many as processes
+    /// were started]
     #[arg(long, value_name = "N", help_heading = "Batches")]
     pub ranks: Option<usize>,
     /// Keep the input of each layer alone and compute the layer again in the backward pass: much

@@ -35,7 +35,8 @@ pub fn num_ranks(args: &Args, launch: Option<Launch>) -> Result<usize> {
 pub fn join(launch: Option<Launch>, device: &Device) -> Result<Box<dyn Ranks>> {
     let Some(l) = launch else { return Ok(Box::new(Alone)) };
     let found = format!("`{}` started {} of them", l.launcher, l.size);
-    let meeting = Meeting { rank: l.rank, size: l.size, address: Launch::address() };
+    let meeting =
+        Meeting { rank: l.rank, size: l.size, address: Launch::address(), job: Launch::job() };
     training::join(device, &meeting).map_err(|e| e.found(found))
 }
 

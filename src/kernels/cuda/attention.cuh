@@ -106,7 +106,8 @@ extern "C" __global__ void attention_f32(const unsigned heads, const unsigned di
       const float s = j < seen ? dot(qs + row * stride, ks + lane * stride, dim) * scale : -INFINITY;
       const float top = fmaxf(most[r], warp_max(s));
       const float before = most[r] == -INFINITY ? 0.0f : expf(most[r] - top);
-      float p = j < seen ? expf(s - top) : 0.0f;
+      // Scores may all be minus infinity, in a model that is broken.
+      float p = j < seen ? expf(s - (top == -INFINITY ? 0.0f : top)) : 0.0f;
       sum[r] = sum[r] * before + warp_sum(p);
       most[r] = top;
       p *= factor(key, keep, drop_scale, a.start + i * a.tk + j);

@@ -31,7 +31,8 @@ extern "C" __global__ void cross_entropy_f32(const unsigned vocab, const float s
   __syncthreads();
   const float own = scale * weights[row], by = own / sum, spread = own * smoothing / vocab;
   for (unsigned i = threadIdx.x; i < vocab; i += blockDim.x) {
-    z[i] = expf(z[i] - most) * by - spread - (i == label ? own * (1.0f - smoothing) : 0.0f);
+    // As of the loss: what has no weight has no gradient, whatever the model makes of it.
+    z[i] = own == 0.0f ? 0.0f : expf(z[i] - most) * by - spread - (i == label ? own * (1.0f - smoothing) : 0.0f);
   }
 }
 

@@ -10,9 +10,9 @@ static __device__ __forceinline__ unsigned mix(unsigned x) {
   return x ^ (x >> 16);
 }
 
-// What the value at `index` is multiplied by.
+// What the value at `index` is multiplied by; `keep` of all ones keeps all.
 static __device__ __forceinline__ float factor(unsigned key, unsigned keep, float scale, unsigned index) {
-  return mix(key + index) < keep ? scale : 0.0f;
+  return keep == ~0u || mix(key + index) < keep ? scale : 0.0f;
 }
 
 // y = x where the hash of the index lies below `keep`, times `scale`; else 0.

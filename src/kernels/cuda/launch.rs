@@ -39,7 +39,7 @@ pub(super) fn device_of(t: &Tensor) -> Result<&CudaDevice> {
 /// A tensor whose values are about to be written, all of them, by a kernel.
 pub(super) fn unwritten<S: Into<Shape>>(dims: S, dtype: DType, like: &Tensor) -> Result<Tensor> {
     // SAFETY: every bit pattern is a value of the types used here; each caller's kernel writes all values
-    // before anything reads one, as the order of launches of the one stream is that of the calls.
+    // before anything reads one, as the order of launches of this thread's stream is that of the calls.
     Ok(unsafe { Tensor::empty(dims, dtype, like.device())? })
 }
 
@@ -136,7 +136,7 @@ impl Call {
             };
         }
         // SAFETY: as the caller says; tensors that are dropped later are freed behind this launch, in the
-        // order of the one stream of the device.
+        // order of this thread's stream: tensors of a GPU are made, used and dropped by one thread.
         unsafe { call.launch(config) }.w()?;
         Ok(())
     }

@@ -53,9 +53,11 @@ extern "C" __global__ void best_f32(const unsigned columns, const unsigned best,
     }
     head = warp_best(head);
     most = fmaxf(top, warp_max(most));
+    // Nothing but minus infinity so far: sums are then of what is no number, which stays, or 0.
+    const float centre = most == -INFINITY ? 0.0f : most;
     float own = 0.0f;
-    for (unsigned i = c * CHUNK_COLUMNS + lane; i < min((c + 1) * CHUNK_COLUMNS, columns); i += 32) own += expf(z[i] - most);
-    sum = (top == -INFINITY ? 0.0f : sum * expf(top - most)) + warp_sum(own);
+    for (unsigned i = c * CHUNK_COLUMNS + lane; i < min((c + 1) * CHUNK_COLUMNS, columns); i += 32) own += expf(z[i] - centre);
+    sum = sum * (top == -INFINITY ? 1.0f : expf(top - most)) + warp_sum(own);
     top = most;
     if (lane == 0) heads[c] = head;
   }
@@ -67,8 +69,7 @@ extern "C" __global__ void best_f32(const unsigned columns, const unsigned best,
   float most = -INFINITY, total = 0.0f;
   for (unsigned w = 0; w < num_warps; w++) most = fmaxf(most, tops[w]);
   for (unsigned w = 0; w < num_warps; w++) {
-    // A warp without a chunk has nothing; one whose logits are no numbers is not passed over.
-    if (w < chunks) total += sums[w] * expf(tops[w] - most);
+    total += sums[w] * (tops[w] == -INFINITY ? 1.0f : expf(tops[w] - most));
   }
   if (threadIdx.x == 0) {
     out[0] = most;

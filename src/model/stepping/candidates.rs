@@ -151,7 +151,7 @@ mod tests {
             let z: Vec<f32> = (0..rows * columns).map(value).collect();
             let logits = Tensor::from_slice(&z, (rows, columns), &Device::Cpu).unwrap();
             #[cfg(feature = "cuda")]
-            let on_gpu = Device::new_cuda(0).ok().map(|gpu| logits.to_device(&gpu).unwrap());
+            let on_gpu = Some(logits.to_device(&cuda::tests::gpu()).unwrap());
             #[cfg(not(feature = "cuda"))]
             let on_gpu = None;
             let ids: Vec<u32> = (0..columns as u32).map(|i| 3 * i + 1).collect();
@@ -173,6 +173,33 @@ mod tests {
                     let sum: f64 = z.iter().map(|v| f64::from(v - most).exp()).sum();
                     assert_eq!(found.norm(r).max, most);
                     assert!((f64::from(found.norm(r).log_sum) - sum.ln()).abs() < 1e-5);
+                }
+            }
+        }
+    }
+
+    /// Logits that are no numbers show in the normaliser wherever they stand; those that are minus infinity
+    /// count for nothing.
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn what_is_no_number_is_seen_on_a_gpu() {
+        let gpu = cuda::tests::gpu();
+        for (bad, columns) in [(0..128, 2000), (5..6, 2000), (1152..1280, 2000), (1999..2000, 2000)]
+        {
+            for (value, finite) in
+                [(f32::NAN, false), (f32::INFINITY, false), (f32::NEG_INFINITY, true)]
+            {
+                let z: Vec<f32> = (0..columns)
+                    .map(|i| if bad.contains(&i) { value } else { (i as f32 * 0.37).sin() })
+                    .collect();
+                let logits = Tensor::from_slice(&z, (1, columns), &gpu).unwrap();
+                let mut found = Candidates::default();
+                found.add(&logits, None, 3).unwrap();
+                assert_eq!(found.norm(0).is_finite(), finite, "{bad:?} {value}");
+                assert_eq!(found.best(0).len(), if finite { 3 } else { 0 });
+                if finite {
+                    let sum: f64 = z.iter().map(|v| f64::from(v - found.norm(0).max).exp()).sum();
+                    assert!((f64::from(found.norm(0).log_sum) - sum.ln()).abs() < 1e-5);
                 }
             }
         }

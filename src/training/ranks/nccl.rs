@@ -1,7 +1,6 @@
 //! Processes with a GPU each that speak through NCCL, and keep what they sum on their GPUs.
 
 use std::ffi::{c_char, c_void};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use candle_core::cuda_backend::CudaDevice;
@@ -10,14 +9,13 @@ use candle_core::cuda_backend::cudarc::nccl::{result, sys};
 use candle_core::{DType, Device, Tensor};
 
 use super::Ranks;
-use super::meeting::{Meeting, TOKEN};
+use super::meeting::{Lines, Meeting, TOKEN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::cuda::address_of;
-use crate::training::session::STOP_SIGNAL;
 
-/// As of the exchanges through MPI: how long the first rank waits after a signal to stop, until when waiting
-/// takes a processor, and for how long it sleeps after that.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long an exchange may still end after a partner has: it may have been the last one.
+const GRACE: Duration = Duration::from_secs(1);
+/// Waiting takes a processor until then; after that it looks in now and then.
 const EAGER: Duration = Duration::from_millis(2);
 const NAP: Duration = Duration::from_micros(50);
 
@@ -27,15 +25,22 @@ pub struct NcclRanks {
     device: CudaDevice,
     rank: usize,
     size: usize,
+    /// NCCL does not see the end of a process of its own machine.
+    lines: Lines,
     /// An exchange was given up.
     broken: bool,
 }
 
 fn failed(e: result::NcclError) -> Error {
-    Error::environment("the GPUs that train together cannot speak to each other")
-        .cause(format!("NCCL: {:?}", e.0))
-        .hint("`NCCL_DEBUG=INFO` makes NCCL say more; `libnccl.so.2` must be in `LD_LIBRARY_PATH`")
-        .hint("`--ranks 1` trains in this process alone")
+    let failed = Error::environment("the GPUs that train together cannot speak to each other")
+        .cause(format!("NCCL: {:?}", e.0));
+    let failed = match e.0 {
+        sys::ncclResult_t::ncclInvalidUsage => {
+            failed.hint("each process needs a GPU of its own: `--device cuda` without a number")
+        }
+        _ => failed.hint("`libnccl.so.2` must be in `LD_LIBRARY_PATH`"),
+    };
+    failed.hint("`NCCL_DEBUG=INFO` makes NCCL say more; `--ranks 1` trains in this process alone")
 }
 
 fn asked(e: impl std::fmt::Display) -> Error {
@@ -57,14 +62,20 @@ impl NcclRanks {
             let id = result::get_uniqueid().map_err(failed)?;
             token.iter_mut().zip(id.internal).for_each(|(t, c)| *t = c as u8);
         }
-        meeting.share(&mut token)?;
+        let lines = meeting.share(&mut token)?;
         let id = sys::ncclUniqueId { internal: token.map(|b| b as c_char) };
         let mut comm = std::ptr::null_mut();
         let count = |n: usize| i32::try_from(n).map_err(|_| Error::bug("too many ranks"));
         // SAFETY: the call fills `comm`; the context of the device is that of this thread, which opened it.
         unsafe { result::comm_init_rank(&mut comm, count(size)?, id, count(rank)?) }
             .map_err(failed)?;
-        Ok(Self { comm, device: device.clone(), rank, size, broken: false })
+        let mut ranks = Self { comm, device: device.clone(), rank, size, lines, broken: false };
+        // NCCL opens its ways at the first exchange of each kind, and waits there as long as it takes: now,
+        // while signals still end this process. (Its calls must block: kernels and exchanges share the stream
+        // of this thread.)
+        ranks.gather(&[0])?;
+        ranks.sum(&mut vec![0.0; size])?;
+        Ok(ranks)
     }
 
     fn stream(&self) -> sys::cudaStream_t {
@@ -75,35 +86,33 @@ impl NcclRanks {
     /// until then, or for ever where it is given up.
     fn wait(&mut self, held: Vec<Tensor>) -> Result<()> {
         let event: CudaEvent = self.device.cuda_stream().record_event(None).map_err(asked)?;
-        let (started, mut stopped) = (Instant::now(), None);
+        let (started, mut cut) = (Instant::now(), None);
         loop {
-            if event.try_is_complete().map_err(asked)? {
-                return Ok(());
-            }
             let mut state = sys::ncclResult_t::ncclSuccess;
             // SAFETY: the communicator is ours and has not been ended; the call fills `state`.
             unsafe { sys::ncclCommGetAsyncError(self.comm, &mut state) };
-            let gone = !matches!(
+            let lost = !matches!(
                 state,
                 sys::ncclResult_t::ncclSuccess | sys::ncclResult_t::ncclInProgress
             );
-            let signal = if self.rank > 0 { 0 } else { STOP_SIGNAL.load(Ordering::Relaxed) };
-            let late = signal != 0 && stopped.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
-            if gone || late {
+            // What a partner that has gone leaves behind may look done.
+            if !lost && event.try_is_complete().map_err(asked)? {
+                return Ok(());
+            }
+            if cut.is_none() && self.lines.is_cut() {
+                cut = Some(Instant::now());
+            }
+            if lost || cut.is_some_and(|at: Instant| at.elapsed() > GRACE) {
                 self.broken = true;
                 std::mem::forget(held);
                 // SAFETY: as above; nothing uses the communicator after this.
                 unsafe { sys::ncclCommAbort(self.comm) };
-                let place = format!("rank {} of {}", self.rank, self.size);
-                return Err(match late {
-                    true => Error::new(
-                        ErrorKind::Stopped(signal),
-                        "stopped by signal: another process does not answer",
-                    )
-                    .cause("it has ended, or is slow to end"),
-                    false => failed(result::NcclError(state)),
-                }
-                .found(place));
+                let gone = Error::new(ErrorKind::Parted, "another process has ended")
+                    .found(format!("this is rank {} of {}", self.rank, self.size));
+                return Err(match lost {
+                    true => gone.cause(format!("NCCL: {state:?}")),
+                    false => gone,
+                });
             }
             if started.elapsed() > EAGER {
                 std::thread::sleep(NAP);

@@ -27,8 +27,8 @@ pub fn sum_over(ranks: &mut dyn Ranks, gradients: &mut Gradients) -> Result<()> 
     let somewhere = |slot: usize| {
         all.iter().skip(slot / 64).step_by(mine.len()).any(|w| w >> (slot % 64) & 1 == 1)
     };
-    let gradient = (0..slots).find_map(|s| gradients.get(s));
-    if gradient.is_some_and(|g| !g.device().is_cpu()) {
+    // The same on all ranks, whatever gradients they have.
+    if slots > 0 && !gradients.buffer(0).device().is_cpu() {
         let summed = (0..slots).filter(|s| somewhere(*s)).collect::<Vec<_>>();
         if sum_on_device(ranks, gradients, &summed)? {
             return Ok(());

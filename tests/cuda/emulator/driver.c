@@ -205,10 +205,28 @@ static uint64_t hash(const char *text, uint64_t h) {
   for (; *text; text++) h = (h ^ (uint8_t)*text) * 0x100000001b3ull;
   return h;
 }
+static const char *here(void);
+/* Of what kernels are translated with. */
+static uint64_t version(void) {
+  static uint64_t known;
+  static char text[1 << 18];
+  if (known) return known;
+  known = 0xcbf29ce484222325ull;
+  for (int i = 0; i < 2; i++) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", here(), i ? "kernel.h" : "ptx.py");
+    FILE *f = fopen(path, "r");
+    if (f == NULL) die("cannot read", path);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    known = hash(text, known);
+  }
+  return known;
+}
 int cuModuleLoadData(void **out, const char *image) {
   if (strstr(image, ".entry") == NULL) return INVALID_IMAGE;
   Module *m = malloc(sizeof *m);
-  m->key = hash(image, 0xcbf29ce484222325ull);
+  m->key = hash(image, version());
   snprintf(m->file, sizeof m->file, "%s/%016llx.ptx", cache(), (unsigned long long)m->key);
   if (access(m->file, R_OK) != 0) {
     char part[4200];

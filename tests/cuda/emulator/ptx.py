@@ -519,9 +519,9 @@ class Translator:
                 out.append(self.write(reg, raw, at))
             else:
                 out.append(f"{at} = {self.read(reg, raw)};")
-        if op == "ld" and lanes > 1:
-            # All are read before one of them can be the address.
-            return "{ uint8_t *at = (uint8_t *)%s; %s }" % (address, " ".join(out))
+        whole = BYTES[str(width(ty))] * lanes
+        if whole > 1 and space != "param":
+            out.insert(0, 'if ((uintptr_t)at %% %d) T->trap(T, "an address that is not a multiple of %d");' % (whole, whole))
         return "{ uint8_t *at = (uint8_t *)%s; %s }" % (address, " ".join(out))
 
     def atomic(self, op, mods, a, text):
