@@ -278,7 +278,7 @@ Register-ArgumentCompleter -Native -CommandName 'isogloss' -ScriptBlock {
             [CompletionResult]::new('--patience', '--patience', [CompletionResultType]::ParameterName, 'Stop after so many validations without improvement')
             [CompletionResult]::new('--batch-tokens', '--batch-tokens', [CompletionResultType]::ParameterName, 'Tokens of a batch (the longer side counts)')
             [CompletionResult]::new('--grad-accum', '--grad-accum', [CompletionResultType]::ParameterName, 'Batches of one update; each holds one direction. Of several ranks, each has as many')
-            [CompletionResult]::new('--ranks', '--ranks', [CompletionResultType]::ParameterName, 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N` has one process for each, with the same result to the bit [default: as many as processes were started]')
+            [CompletionResult]::new('--ranks', '--ranks', [CompletionResultType]::ParameterName, 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N`, `srun -n N` or `torchrun --nproc-per-node N --no-python` have one process for each, on GPUs with one each (`--device cuda`), with the same result to the bit [default: as many as processes were started]')
             [CompletionResult]::new('--temperature', '--temperature', [CompletionResultType]::ParameterName, 'Directions are drawn in proportion to pairs^(1/T)')
             [CompletionResult]::new('--lr', '--lr', [CompletionResultType]::ParameterName, 'Highest learning rate')
             [CompletionResult]::new('--min-lr', '--min-lr', [CompletionResultType]::ParameterName, 'Lowest learning rate after warm-up')

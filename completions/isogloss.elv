@@ -271,7 +271,7 @@ set edit:completion:arg-completer[isogloss] = {|@words|
             cand --patience 'Stop after so many validations without improvement'
             cand --batch-tokens 'Tokens of a batch (the longer side counts)'
             cand --grad-accum 'Batches of one update; each holds one direction. Of several ranks, each has as many'
-            cand --ranks 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N` has one process for each, with the same result to the bit [default: as many as processes were started]'
+            cand --ranks 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N`, `srun -n N` or `torchrun --nproc-per-node N --no-python` have one process for each, on GPUs with one each (`--device cuda`), with the same result to the bit [default: as many as processes were started]'
             cand --temperature 'Directions are drawn in proportion to pairs^(1/T)'
             cand --lr 'Highest learning rate'
             cand --min-lr 'Lowest learning rate after warm-up'

@@ -333,7 +333,7 @@ complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l max-minutes 
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l patience -d 'Stop after so many validations without improvement' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l batch-tokens -d 'Tokens of a batch (the longer side counts)' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l grad-accum -d 'Batches of one update; each holds one direction. Of several ranks, each has as many' -r
-complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l ranks -d 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N` has one process for each, with the same result to the bit [default: as many as processes were started]' -r
+complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l ranks -d 'Ranks that share an update, each with batches of its own: one process runs them in turn, and `mpirun -np N`, `srun -n N` or `torchrun --nproc-per-node N --no-python` have one process for each, on GPUs with one each (`--device cuda`), with the same result to the bit [default: as many as processes were started]' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l temperature -d 'Directions are drawn in proportion to pairs^(1/T)' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l lr -d 'Highest learning rate' -r
 complete -c isogloss -n "__fish_isogloss_using_subcommand train" -l min-lr -d 'Lowest learning rate after warm-up' -r

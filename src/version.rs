@@ -18,7 +18,12 @@ pub fn devices() -> &'static [&'static str] {
 
 /// How processes of one training speak to each other in this version.
 pub fn processes() -> &'static str {
-    if cfg!(feature = "mpi") { "mpi" } else { "none" }
+    match (cfg!(feature = "mpi"), cfg!(feature = "cuda")) {
+        (true, true) => "mpi, nccl",
+        (true, false) => "mpi",
+        (false, true) => "nccl",
+        (false, false) => "none",
+    }
 }
 
 /// The one line of `--version`.

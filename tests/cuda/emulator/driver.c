@@ -257,7 +257,7 @@ int cuModuleGetFunction(void **out, Module *m, const char *name) {
   snprintf(so, sizeof so, "%s.so", base);
   if (access(so, R_OK) != 0) {
     snprintf(command, sizeof command,
-             "python3 -B '%s/ptx.py' '%s' '%s' '%s.%d.c' && cc -O1 -march=native -ffp-contract=off -fwrapv -fno-strict-aliasing "
+             "python3 -B '%s/ptx.py' '%s' '%s' '%s.%d.c' && cc -O2 -march=native -ffp-contract=off -fwrapv -fno-strict-aliasing "
              "-fPIC -shared -w '-I%s' '%s.%d.c' -o '%s.%d' -lm && mv '%s.%d' '%s'",
              here(), m->file, name, base, getpid(), here(), base, getpid(), so, getpid(), so, getpid(), so);
     if (system(command) != 0) { pthread_mutex_unlock(&lock); fprintf(stderr, "emulated GPU: no kernel %s\n", name); return NOT_FOUND; }
