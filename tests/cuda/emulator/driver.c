@@ -212,9 +212,10 @@ static uint64_t version(void) {
   static char text[1 << 18];
   if (known) return known;
   known = 0xcbf29ce484222325ull;
-  for (int i = 0; i < 2; i++) {
+  static const char *const files[] = {"ptx.py", "instructions.py", "kernel.h"};
+  for (int i = 0; i < 3; i++) {
     char path[4200];
-    snprintf(path, sizeof path, "%s/%s", here(), i ? "kernel.h" : "ptx.py");
+    snprintf(path, sizeof path, "%s/%s", here(), files[i]);
     FILE *f = fopen(path, "r");
     if (f == NULL) die("cannot read", path);
     text[fread(text, 1, sizeof text - 1, f)] = 0;

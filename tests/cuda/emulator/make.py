@@ -22,7 +22,7 @@ def main():
     a = ap.parse_args()
     here = pathlib.Path(__file__).resolve().parent
     a.folder.mkdir(parents=True, exist_ok=True)
-    for file in ("ptx.py", "kernel.h"):
+    for file in ("ptx.py", "instructions.py", "kernel.h"):
         shutil.copy(here / file, a.folder / file)
     flags = ["-O2", "-march=native", "-Wall", "-Wextra", "-fPIC", "-shared"]
     compiler = os.environ.get("CC", "cc")
