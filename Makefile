@@ -79,7 +79,7 @@ cudaemulated: cuda ## kernels and commands of `make cuda` on a machine without a
 	$(call cuda_env,$(CUDA)/toolkit) LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels \
 	  $(CARGO) test --release --locked --features cuda --target-dir $(CUDA)/build --lib -- autograd training stepping
 	LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels EMULATED_DEVICES=2 \
-	  $(PYTHON) -B tests/cuda/gpu.py $(TARGET)/cuda/isogloss --quick --minutes 60 --pairs 300 --updates 10
+	  $(PYTHON) -B tests/cuda/gpu.py $(TARGET)/cuda/isogloss --quick --minutes 60 --pairs 300 --updates 12
 
 docs: ## the library's documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked

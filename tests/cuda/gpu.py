@@ -195,8 +195,8 @@ class Bench:
         if alone.returncode != 0:
             print(f"{'left out':7} {name:34} one GPU", flush=True)
             return
-        settings = ["train", "-m", "model", "--train", "train.jsonl", "--batch-tokens", "512", "--dropout", "0.1", "--log-every",
-                    "1", "--save-every", "4", "--device", "cuda", "-o"]
+        settings = ["train", "-m", "model", "--train", "train.jsonl", "--batch-tokens", "512", "--dropout", "0.1",
+                    "--warmup-steps", "2", "--log-every", "1", "--save-every", "4", "--device", "cuda", "-o"]
 
         def start(run, updates):
             places = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000)}
