@@ -76,8 +76,10 @@ cudacheck: ## types and lints of what `make cuda` builds, without a compiler for
 cudaemulated: cuda ## kernels and commands of `make cuda` on a machine without a GPU, by the emulated driver of tests/cuda/emulator
 	$(PYTHON) -B tests/cuda/emulator/make.py $(CUDA)/emulator
 	EMULATED_CACHE=$(CUDA)/emulator/kernels $(PYTHON) -B tests/cuda/emulator/check.py $(CUDA)/emulator
-	$(call cuda_env,$(CUDA)/toolkit) LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels \
-	  $(CARGO) test --release --locked --features cuda --target-dir $(CUDA)/build --lib -- autograd training stepping
+	for backwards in "" EMULATED_BACKWARDS=1; do \
+	  $(call cuda_env,$(CUDA)/toolkit) LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels $$backwards \
+	  $(CARGO) test --release --locked --features cuda --target-dir $(CUDA)/build --lib -- autograd kernels::cuda training stepping \
+	  || exit; done
 	LD_LIBRARY_PATH=$(CUDA)/emulator EMULATED_CACHE=$(CUDA)/emulator/kernels EMULATED_DEVICES=2 \
 	  $(PYTHON) -B tests/cuda/gpu.py $(TARGET)/cuda/isogloss --quick --minutes 60 --pairs 300 --updates 12
 

@@ -3,9 +3,11 @@
 
     python3 tests/cuda/emulator/check.py FOLDER     # where make.py has put it
 
-Each kernel below is launched in a process of its own; those with a fault must end it with the words beside them.
+Each kernel below is launched in a process of its own, and in another with its threads in the opposite order; those
+with a fault must end it with the words beside them, or come out otherwise.
 """
 import ctypes
+import os
 import pathlib
 import struct
 import subprocess
@@ -40,6 +42,10 @@ CASES = {
     "rounding to bf16, ties to even": (
         "mov.f32 %f1, 0f3F808000; cvt.rn.bf16.f32 %rs1, %f1; mov.u16 %rs2, 0; mov.b32 %r2, {%rs2, %rs1}; "
         "mov.b32 %f2, %r2; st.global.f32 [%rd2], %f2;", lambda i: 1),
+    "a value of another without a barrier": (
+        "ld.global.f32 %f1, [%rd1]; mov.u32 %r2, shared; shl.b32 %r3, %r1, 2; add.s32 %r4, %r2, %r3; "
+        "st.shared.f32 [%r4], %f1; sub.s32 %r5, 63, %r1; shl.b32 %r5, %r5, 2; add.s32 %r4, %r2, %r5; "
+        "ld.shared.f32 %f2, [%r4]; st.global.f32 [%rd2], %f2;", "differs"),
     "a signed shift": ("sub.s32 %r2, 0, %r1; shr.s32 %r2, %r2, 1; cvt.rn.f32.s32 %f1, %r2; st.global.f32 [%rd2], %f1;",
                        lambda i: -i // 2),
     "what was never written": ("ld.global.f32 %f1, [%rd2]; setp.nan.f32 %p1, %f1, %f1; selp.f32 %f1, 0f3F800000, 0f00000000, %p1; "
@@ -84,9 +90,12 @@ def main():
         return run(folder, sys.argv[2])
     failed = 0
     for name, (_, want) in CASES.items():
-        done = subprocess.run([sys.executable, "-B", __file__, folder, name], capture_output=True, text=True)
-        if callable(want):
-            ok = done.returncode == 0 and [float(v) for v in done.stdout.split()] == [want(i) for i in range(64)]
+        done, back = [subprocess.run([sys.executable, "-B", __file__, folder, name], capture_output=True, text=True,
+                                     env={**os.environ, **order}) for order in ({}, {"EMULATED_BACKWARDS": "1"})]
+        if want == "differs":
+            ok = done.stdout != back.stdout
+        elif callable(want):
+            ok = done.returncode == 0 and done.stdout == back.stdout and [float(v) for v in done.stdout.split()] == [want(i) for i in range(64)]
         else:
             ok = done.returncode != 0 and want in done.stderr
         failed += not ok

@@ -1,7 +1,7 @@
 /* A CUDA driver without a GPU: kernels run on the processor, block by block, a thread after the other, each up to
  * where it waits for others. It is there to find what a GPU would trip over (a kernel that is not there, a wrong
  * argument, a read behind an array or of what was never written, threads that wait for ever), and to compare
- * results. It says nothing about speed, and nothing about threads of different warps that race.
+ * results. It says nothing about speed, and of threads that race only what another order of turns shows.
  *
  * Every array of the device ends at a page that cannot be touched, starts as NaN, and is gone once freed.
  * Functions are those of the driver's interface with the same names; those missing here are not called.
@@ -114,6 +114,8 @@ int cuMemsetD8_v2(Address at, unsigned char value, size_t n) { return cuMemsetD8
 
 /* Devices, contexts, streams, events: everything is done when asked for. */
 static __thread void *current;
+/* Threads and blocks take their turns from the last to the first: what rests on an order comes out otherwise. */
+static int backwards;
 static int context_object;
 static void told(int signal, siginfo_t *info, void *at) {
   (void)signal; (void)at;
@@ -132,6 +134,7 @@ int cuInit(unsigned flags) {
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     if (getenv("EMULATED_MEMORY")) budget = strtoull(getenv("EMULATED_MEMORY"), NULL, 10);
+    backwards = getenv("EMULATED_BACKWARDS") != NULL;
     if (getenv("EMULATED_REPORT")) atexit(report);
   }
   return OK;
@@ -383,7 +386,8 @@ static void run_block_of_fibers(void) {
   }
   for (;;) {
     unsigned done = 0, waiting = 0, ran = 0;
-    for (at = 0; at < live; at++) {
+    for (unsigned n = 0; n < live; n++) {
+      at = backwards ? live - 1 - n : n;
       if (fibers[at].state == READY) {
         ran = 1;
         switch_to(&scheduler, fibers[at].stack_pointer);
@@ -424,17 +428,17 @@ int cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsigned 
   for (unsigned i = 0; i < threads; i++)
     fibers[i].t = (Thread){{i % bx, i / bx % by, i / bx / by}, {0, 0, 0}, {bx, by, bz}, {gx, gy, gz}, i % 32, i / 32,
                            base, barrier, shuffle, ballot, trap};
-  for (unsigned z = 0; z < gz; z++)
-    for (unsigned y = 0; y < gy; y++)
-      for (unsigned x = 0; x < gx; x++) {
-        if (shared) memset(base, 0xff, shared);
-        for (unsigned i = 0; i < threads; i++) {
-          Thread *t = &fibers[i].t;
-          t->ctaid[0] = x; t->ctaid[1] = y; t->ctaid[2] = z;
-          if (!f->waits) f->thread(t, args);
-        }
-        if (f->waits) run_block_of_fibers();
-      }
+  size_t blocks = (size_t)gx * gy * gz;
+  for (size_t b = 0; b < blocks; b++) {
+    size_t own = backwards ? blocks - 1 - b : b;
+    if (shared) memset(base, 0xff, shared);
+    for (unsigned i = 0; i < threads; i++) {
+      Thread *t = &fibers[backwards ? threads - 1 - i : i].t;
+      t->ctaid[0] = own % gx; t->ctaid[1] = own / gx % gy; t->ctaid[2] = own / gx / gy;
+      if (!f->waits) f->thread(t, args);
+    }
+    if (f->waits) run_block_of_fibers();
+  }
   running = "";
   pthread_mutex_unlock(&lock);
   return OK;

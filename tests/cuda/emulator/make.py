@@ -7,7 +7,7 @@
 Needs a C compiler, also while the program runs: kernels are translated when first called and kept in a folder
 (EMULATED_CACHE, by default below the system's folder for temporary files). EMULATED_REPORT=1 prints at the end how
 often each kernel was launched, EMULATED_MEMORY=BYTES is what a device has (8 GiB), EMULATED_DEVICES=N how many
-there are (1).
+there are (1). With EMULATED_BACKWARDS=1 threads and blocks take their turns from the last to the first.
 """
 import argparse
 import os
