@@ -42,6 +42,8 @@ fi
 has_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] || command -v llvm-config >/dev/null || ls /usr/lib/llvm-*/lib/libclang* >/dev/null 2>&1
 }
+# Set to nothing it would be searched in vain.
+[ -n "${LIBCLANG_PATH:-}" ] || unset LIBCLANG_PATH
 if command -v mpirun >/dev/null && command -v mpicc >/dev/null && has_libclang; then
   step "tests with \`mpi\`" "$cargo" test --quiet --locked --features mpi --test cli -- ranks::
 else
